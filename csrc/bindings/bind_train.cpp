@@ -1,0 +1,181 @@
+// Thousands of minibatches in one call, with the GIL released; signals and progress every tenth of
+// a second.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+
+#include "bindings/arguments.h"
+#include "bindings/session.h"
+#include "ref/ref.h"
+
+namespace rbmx {
+namespace bindings {
+
+namespace {
+
+// Asked after every minibatch by the calling thread; looks at signals and reports progress now and
+// then.
+class Watcher {
+ public:
+  explicit Watcher(py::object progress) : progress_(std::move(progress)) {}
+
+  Monitor monitor() {
+    return {
+        [](void* self, std::int64_t done) { return static_cast<Watcher*>(self)->keep_going(done); },
+        this};
+  }
+  // what stopped the call, to be raised by the caller once the state is in order
+  py::object exception() const { return exception_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool keep_going(std::int64_t done) {
+    const Clock::time_point now = Clock::now();
+    if (now - last_ < std::chrono::milliseconds(100)) return true;
+    last_ = now;
+    const py::gil_scoped_acquire acquire;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress_.is_none()) progress_(done);
+    } catch (const py::error_already_set& error) {
+      exception_ = error.value();
+      return false;
+    }
+    return true;
+  }
+
+  py::object progress_;
+  py::object exception_ = py::none();
+  Clock::time_point last_ = Clock::now();
+};
+
+struct Settings {
+  std::int64_t batch_size;
+  std::int64_t gibbs_steps;
+  double learning_rate;
+  double momentum;
+  double weight_decay;
+  std::pair<std::uint32_t, std::uint32_t> key;
+  std::uint32_t first_step;
+};
+
+TrainingPlan plan(const Array<std::int64_t>& order, std::int64_t rows, const Settings& settings,
+                  Watcher& watcher) {
+  for (py::ssize_t i = 0; i < order.size(); ++i) {
+    if (order.data()[i] < 0 || order.data()[i] >= rows) {
+      throw py::value_error("order: expected rows 0 to " + std::to_string(rows - 1) + ", got " +
+                            std::to_string(order.data()[i]));
+    }
+  }
+  if (settings.batch_size < 1 || settings.batch_size > kMaxBatch) {
+    throw py::value_error("batch_size: expected 1 to 65536, got " +
+                          std::to_string(settings.batch_size));
+  }
+  if (settings.gibbs_steps < 1 || settings.gibbs_steps > (std::int64_t{1} << 29)) {
+    throw py::value_error("k: expected 1 or more Gibbs steps, got " +
+                          std::to_string(settings.gibbs_steps));
+  }
+  return {order.data(),           order.size(),
+          settings.batch_size,    settings.gibbs_steps,
+          settings.learning_rate, settings.momentum,
+          settings.weight_decay,  {settings.key.first, settings.key.second},
+          settings.first_step,    watcher.monitor()};
+}
+
+TrainingState state(const py::object& velocity, const py::object& chains, const Model& m) {
+  TrainingState s = {{}, {}};
+  if (!velocity.is_none()) {
+    const auto arrays = velocity.cast<std::tuple<py::array, py::array, py::array>>();
+    s.velocity = parameters(std::get<0>(arrays), std::get<1>(arrays), std::get<2>(arrays),
+                            "velocity ", true);
+    if (s.velocity.n_visible != m.n_visible || s.velocity.n_hidden != m.n_hidden) {
+      throw py::value_error("velocity: expected the shapes of the parameters");
+    }
+  }
+  if (!chains.is_none()) {
+    s.chains = mutable_bits(chains.cast<py::array>(), "chains", m.n_hidden);
+    if (s.chains.rows < 1 || s.chains.rows > kMaxBatch) {
+      throw py::value_error("chains: expected 1 to 65536 rows, got " +
+                            std::to_string(s.chains.rows));
+    }
+  }
+  return s;
+}
+
+py::tuple result(const TrainingReport& report, const Watcher& watcher) {
+  const char* const names[] = {"done", "diverged", "interrupted"};
+  return py::make_tuple(names[static_cast<int>(report.outcome)], report.batches,
+                        watcher.exception());
+}
+
+py::tuple train_minibatches(const py::array& weight, const py::array& visible_bias,
+                            const py::array& hidden_bias, const py::array& data,
+                            const py::array& order, const Settings& settings,
+                            const py::object& velocity, const py::object& chains,
+                            const py::object& progress, bool reference) {
+  const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
+  model(weight, visible_bias, hidden_bias);
+  const Bits rows = bits(data, "data", p.n_visible);
+  Watcher watcher(progress);
+  const TrainingPlan steps =
+      plan(checked<std::int64_t>(order, "order", {-1}), rows.rows, settings, watcher);
+  TrainingState s = state(velocity, chains, p);
+  TrainingReport report;
+  {
+    const py::gil_scoped_release release;
+    Team threads = team();
+    report = reference ? ref::train_minibatches(p, rows, steps, s)
+                       : kernels().train_minibatches(threads, p, rows, steps, s);
+  }
+  return result(report, watcher);
+}
+
+py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
+                      const py::array& hidden_bias, const py::array& data, const py::array& order,
+                      const Settings& settings, const py::object& velocity,
+                      const py::object& chains, const py::object& progress, bool canonical) {
+  const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
+  model(weight, visible_bias, hidden_bias);
+  const auto values = checked<float>(data, "data", {-1, p.n_visible});
+  Watcher watcher(progress);
+  const TrainingPlan steps =
+      plan(checked<std::int64_t>(order, "order", {-1}), values.shape(0), settings, watcher);
+  TrainingState s = state(velocity, chains, p);
+  const Reals rows = {values.data(), values.shape(0), p.n_visible};
+  TrainingReport report;
+  {
+    const py::gil_scoped_release release;
+    Team threads = team();
+    report = kernels().train_dense(threads, p, rows, steps, s,
+                                   canonical ? Product::canonical : Product::blas);
+  }
+  return result(report, watcher);
+}
+
+}  // namespace
+
+void bind_train(py::module_& m) {
+  py::class_<Settings>(m, "Settings")
+      .def(py::init([](std::int64_t batch_size, std::int64_t gibbs_steps, double learning_rate,
+                       double momentum, double weight_decay,
+                       std::pair<std::uint32_t, std::uint32_t> key, std::uint32_t first_step) {
+             return Settings{batch_size,   gibbs_steps, learning_rate, momentum,
+                             weight_decay, key,         first_step};
+           }),
+           py::kw_only(), py::arg("batch_size"), py::arg("gibbs_steps"), py::arg("learning_rate"),
+           py::arg("momentum"), py::arg("weight_decay"), py::arg("key"), py::arg("first_step"));
+  m.def("train_minibatches", &train_minibatches, py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
+        py::kw_only(), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
+        py::arg("progress") = py::none(), py::arg("reference") = false);
+  m.def("train_dense", &train_dense, py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
+        py::kw_only(), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
+        py::arg("progress") = py::none(), py::arg("canonical") = false);
+}
+
+}  // namespace bindings
+}  // namespace rbmx

@@ -1,0 +1,289 @@
+// The contrastive-divergence gradient of binary visible units, a sum of selected rows of means:
+//   D_ji = sum over rows with v0_i of p0_j  -  sum over rows with v1_i of p1_j     (exact, in units
+//   of 2^-15)
+//
+// For each visible unit one list over a chunk of rows names rows of a table that stays in the
+// first-level cache. Where both phases have the same rows, the table holds p0 (unit on in the data
+// only), -p1 (on in the sample only) and p0 - p1 (on in both), so that a row costs one addition at
+// most.
+#pragma once
+
+#include "cpu/half_step.h"
+
+namespace rbmx {
+namespace RBMX_ISA {
+
+inline constexpr std::int64_t kChunkRows = 128;
+inline constexpr std::int64_t kQuadUnits =
+    256;  // visible units whose lists are built together: four words
+
+enum class Phase { both, positive, negative };
+
+struct Chunk {
+  Phase phase;
+  std::int64_t first;
+  std::int64_t rows;
+};
+
+// rows of a batch and of the chains, cut into chunks
+struct Chunks {
+  Chunk* chunk;
+  std::int64_t count;
+  bool joint;                   // as many chains as rows: one list serves both phases
+  std::int64_t positive_scale;  // D = positive_scale * positive sum - negative_scale * negative sum
+  std::int64_t negative_scale;
+  std::int64_t
+      divisor;  // mean over rows = D / divisor: the least common multiple of the two counts
+};
+
+RBMX_INLINE std::int64_t gcd(std::int64_t a, std::int64_t b) {
+  while (b != 0) {
+    const std::int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+static inline void cut(Chunks& chunks, Phase phase, std::int64_t rows) {
+  const std::int64_t parts = (rows + kChunkRows - 1) / kChunkRows;
+  for (std::int64_t i = 0; i < parts; ++i) {
+    const std::int64_t first = rows * i / parts;
+    chunks.chunk[chunks.count++] = {phase, first, rows * (i + 1) / parts - first};
+  }
+}
+
+// chunks.chunk has room for both phases of the largest batch
+static inline void cut_batch(Chunks& chunks, std::int64_t rows, std::int64_t chains) {
+  const std::int64_t common = gcd(rows, chains);
+  chunks.count = 0;
+  chunks.joint = rows == chains;
+  chunks.positive_scale = chains / common;
+  chunks.negative_scale = rows / common;
+  chunks.divisor = rows / common * chains;
+  if (chunks.joint) {
+    cut(chunks, Phase::both, rows);
+  } else {
+    cut(chunks, Phase::positive, rows);
+    cut(chunks, Phase::negative, chains);
+  }
+}
+
+// entries[(chunk * units + unit) * kChunkRows + n]: byte offsets into the table of that chunk
+struct UnitLists {
+  std::uint16_t* entries;
+  std::uint16_t* lengths;
+  std::int64_t* difference;  // (units,) positive_scale * ones in the data - negative_scale * ones
+                             // in the samples
+  std::int64_t units;        // rounded up to kQuadUnits
+  std::uint16_t pitch;       // bytes of a row of the table
+};
+
+RBMX_INLINE UnitLists make_unit_lists(Arena& arena, std::int64_t n_visible, std::int64_t max_chunks,
+                                      std::int64_t table_width) {
+  UnitLists lists;
+  lists.units = round_up(n_visible, kQuadUnits);
+  lists.pitch = static_cast<std::uint16_t>(table_width * 2);
+  lists.entries = arena.take<std::uint16_t>(max_chunks * lists.units * kChunkRows + kListSlack);
+  lists.lengths = arena.take<std::uint16_t>(max_chunks * lists.units);
+  lists.difference = arena.take<std::int64_t>(lists.units);
+  return lists;
+}
+
+typedef std::uint64_t Quad __attribute__((vector_size(32)));
+
+// four 64 x 64 bit matrices at once: bit c of word r becomes bit r of word c (Hacker's Delight,
+// 7-3)
+RBMX_INLINE void transpose_bits(Quad (&a)[64]) {
+  std::uint64_t mask = 0x00000000FFFFFFFFull;
+  for (int j = 32; j != 0; j >>= 1, mask ^= mask << j) {
+    for (int k = 0; k < 64; k = ((k | j) + 1) & ~j) {
+      const Quad t = ((a[k] >> j) ^ a[k + j]) & mask;
+      a[k] ^= t << j;
+      a[k + j] ^= t;
+    }
+  }
+}
+
+// The four words from `word` on of rows first .. first + rows of bits, transposed: unit u of the
+// four words is lane u / 64 of out[half][u % 64], one bit a row. Rows past the end are zero.
+// bits.stride is a multiple of eight words, so that four words can always be read.
+RBMX_INLINE void rows_of_units(const Bits& bits, std::int64_t word, std::int64_t first,
+                               std::int64_t rows, Quad (&out)[2][64]) {
+  for (int half = 0; half < 2; ++half) {
+    if (rows <= half * 64) {
+      std::memset(out[half], 0, sizeof out[half]);
+      continue;
+    }
+    for (int r = 0; r < 64; ++r) {
+      const std::int64_t row = half * 64 + r;
+      out[half][r] =
+          row < rows ? load<Quad>(bits.words + (first + row) * bits.stride + word) : Quad{};
+    }
+    transpose_bits(out[half]);
+  }
+}
+
+RBMX_INLINE int list_rows_of_unit(std::uint64_t low, std::uint64_t high, std::int64_t base,
+                                  std::uint16_t pitch, std::uint16_t* out) {
+  int n = 0;
+  const std::uint32_t words[4] = {
+      static_cast<std::uint32_t>(low), static_cast<std::uint32_t>(low >> 32),
+      static_cast<std::uint32_t>(high), static_cast<std::uint32_t>(high >> 32)};
+  for (int i = 0; i < 4; ++i) {
+    n += list_ones(words[i], static_cast<std::uint16_t>((base + 32 * i) * pitch), pitch, out + n);
+  }
+  return n;
+}
+
+// The lists and differences of the 256 units from quad * 256 on, for all chunks.
+static inline void list_units(const UnitLists& lists, const Chunks& chunks, std::int64_t quad,
+                              const Bits& data, const Bits& samples) {
+  const std::int64_t unit0 = quad * kQuadUnits, word = unit0 / 64;
+  Quad v0[2][64], v1[2][64];
+  std::memset(lists.difference + unit0, 0, kQuadUnits * sizeof(std::int64_t));
+  std::memset(v0, 0, sizeof v0);
+  std::memset(v1, 0, sizeof v1);
+  for (std::int64_t c = 0; c < chunks.count; ++c) {
+    const Chunk chunk = chunks.chunk[c];
+    if (chunk.phase != Phase::negative) rows_of_units(data, word, chunk.first, chunk.rows, v0);
+    if (chunk.phase != Phase::positive) rows_of_units(samples, word, chunk.first, chunk.rows, v1);
+    for (std::int64_t u = 0; u < kQuadUnits; ++u) {
+      const std::int64_t list = c * lists.units + unit0 + u;
+      std::uint16_t* out = lists.entries + list * kChunkRows;
+      const std::uint64_t x0 = v0[0][u & 63][u >> 6], y0 = v0[1][u & 63][u >> 6];
+      const std::uint64_t x1 = v1[0][u & 63][u >> 6], y1 = v1[1][u & 63][u >> 6];
+      int n = 0;
+      const auto ones0 =
+          static_cast<std::int32_t>(__builtin_popcountll(x0) + __builtin_popcountll(y0));
+      const auto ones1 =
+          static_cast<std::int32_t>(__builtin_popcountll(x1) + __builtin_popcountll(y1));
+      if (chunk.phase == Phase::both) {
+        n = list_rows_of_unit(x0 & ~x1, y0 & ~y1, 0, lists.pitch, out);
+        n += list_rows_of_unit(x1 & ~x0, y1 & ~y0, chunk.rows, lists.pitch, out + n);
+        n += list_rows_of_unit(x0 & x1, y0 & y1, 2 * chunk.rows, lists.pitch, out + n);
+        lists.difference[unit0 + u] += ones0 - ones1;
+      } else if (chunk.phase == Phase::positive) {
+        n = list_rows_of_unit(x0, y0, 0, lists.pitch, out);
+        lists.difference[unit0 + u] += chunks.positive_scale * ones0;
+      } else {
+        n = list_rows_of_unit(x1, y1, 0, lists.pitch, out);
+        lists.difference[unit0 + u] -= chunks.negative_scale * ones1;
+      }
+      lists.lengths[list] = static_cast<std::uint16_t>(n);
+    }
+  }
+}
+
+// The table of a chunk for one panel, from the panel's means in units of 2^-15 (rows, width).
+template <int V>
+RBMX_INLINE void build_table(const Chunk& chunk, const std::int16_t* positive,
+                             const std::int16_t* negative, std::int16_t* table) {
+  constexpr std::int64_t width = V * kLanes;
+  const std::int64_t n = chunk.rows;
+  for (std::int64_t r = 0; r < n; ++r) {
+    for (int i = 0; i < V; ++i) {
+      const std::int64_t from = (chunk.first + r) * width + i * kLanes, to = r * width + i * kLanes;
+      if (chunk.phase == Phase::both) {
+        const Shorts p0 = load<Shorts>(positive + from), p1 = load<Shorts>(negative + from);
+        store(table + to, p0);
+        store(table + n * width + to, static_cast<Shorts>(-p1));
+        store(table + 2 * n * width + to, static_cast<Shorts>(p0 - p1));
+      } else {
+        store(table + to,
+              load<Shorts>((chunk.phase == Phase::positive ? positive : negative) + from));
+      }
+    }
+  }
+}
+
+template <int V>
+RBMX_INLINE void add_table_rows(const UnitLists& lists, std::int64_t list,
+                                const std::int16_t* table, Ints (&sum)[V]) {
+  const std::uint16_t* entry = lists.entries + list * kChunkRows;
+  const std::uint16_t* end = entry + lists.lengths[list];
+  const char* rows = reinterpret_cast<const char*>(table);
+  for (; entry != end; ++entry) {
+    const auto* row = reinterpret_cast<const std::int16_t*>(rows + *entry);
+    for (int i = 0; i < V; ++i) sum[i] += to_ints(load<Shorts>(row + i * kLanes));
+  }
+}
+
+// D as floats, rounded once from the exact integer
+RBMX_INLINE Floats difference(const Chunks& chunks, Ints positive, Ints negative) {
+  if (chunks.joint) return to_floats(positive - negative);
+  const Doubles exact =
+      __builtin_convertvector(positive, Doubles) * static_cast<double>(chunks.positive_scale) -
+      __builtin_convertvector(negative, Doubles) * static_cast<double>(chunks.negative_scale);
+  return __builtin_convertvector(exact, Floats);
+}
+
+// Scratch of one thread: the table, and the sums so far of every visible unit where there are
+// several chunks.
+struct GradientScratch {
+  std::int16_t* table;
+  std::int32_t* positive;  // (units, width)
+  std::int32_t* negative;
+};
+
+RBMX_INLINE GradientScratch make_gradient_scratch(Arena& arena, std::int64_t n_visible,
+                                                  std::int64_t width, std::int64_t max_chunks) {
+  const std::int64_t kept = max_chunks > 1 ? round_up(n_visible, kLanes) * width : 0;
+  return {arena.take<std::int16_t>(3 * kChunkRows * width), arena.take<std::int32_t>(kept),
+          arena.take<std::int32_t>(kept)};
+}
+
+// Calls sink(unit, positive[V], negative[V]) for every visible unit, in order, with the sums of one
+// panel; in a joint batch `positive` is the whole difference and `negative` zero. n_units includes
+// padding.
+template <int V, class Sink>
+RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
+                           const std::int16_t* positive, const std::int16_t* negative,
+                           std::int64_t n_units, const GradientScratch& scratch, Sink&& sink) {
+  constexpr std::int64_t width = V * kLanes;
+  for (std::int64_t c = 0; c + 1 < chunks.count; ++c) {
+    const Chunk& chunk = chunks.chunk[c];
+    const bool to_negative = chunk.phase == Phase::negative;
+    const bool first = c == 0 || (to_negative && chunks.chunk[c - 1].phase != Phase::negative);
+    std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
+    build_table<V>(chunk, positive, negative, scratch.table);
+    for (std::int64_t unit = 0; unit < n_units; ++unit) {
+      Ints sum[V];
+      for (int i = 0; i < V; ++i)
+        sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
+      add_table_rows<V>(lists, c * lists.units + unit, scratch.table, sum);
+      for (int i = 0; i < V; ++i) store(kept + unit * width + i * kLanes, sum[i]);
+    }
+  }
+  const std::int64_t c = chunks.count - 1;
+  const Chunk& chunk = chunks.chunk[c];
+  const bool to_negative = chunk.phase == Phase::negative;
+  const bool first = c == 0 || (to_negative && chunks.chunk[c - 1].phase != Phase::negative);
+  build_table<V>(chunk, positive, negative, scratch.table);
+  for (std::int64_t unit = 0; unit < n_units; ++unit) {
+    Ints sum[V], other[V];
+    const std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
+    for (int i = 0; i < V; ++i) {
+      sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
+      other[i] = to_negative ? load<Ints>(scratch.positive + unit * width + i * kLanes) : Ints{};
+    }
+    add_table_rows<V>(lists, c * lists.units + unit, scratch.table, sum);
+    if (to_negative) {
+      sink(unit, other, sum);
+    } else {
+      sink(unit, sum, other);
+    }
+  }
+}
+
+// Sums of the panel's means over rows (hidden bias): positive and negative, in units of 2^-15.
+template <int V>
+RBMX_INLINE void sum_means(const std::int16_t* means, std::int64_t rows, Ints (&sum)[V]) {
+  for (int i = 0; i < V; ++i) sum[i] = Ints{};
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (int i = 0; i < V; ++i) sum[i] += to_ints(load<Shorts>(means + (r * V + i) * kLanes));
+  }
+}
+
+}  // namespace RBMX_ISA
+}  // namespace rbmx

@@ -1,0 +1,132 @@
+// One minibatch of contrastive divergence over bits, shared by a team: the positive phase, k Gibbs
+// steps, and the lists from which gradient.h sums. Every function here is called by all members and
+// ends before a barrier; a minibatch is read top to bottom in run_chain below.
+#pragma once
+
+#include "cpu/gradient.h"
+#include "cpu/row_block.h"
+
+namespace rbmx {
+namespace RBMX_ISA {
+
+struct Minibatch {
+  Projection up;    // visible -> hidden
+  Projection down;  // hidden -> visible
+  ActiveLists visible_lists;
+  ActiveLists hidden_lists;
+  MutableBits data;              // the batch, gathered
+  MutableBits samples;           // v of the negative phase
+  MutableBits hidden;            // h of a CD chain
+  std::int16_t* positive_means;  // p(h | data), (panels, max_rows, width), units of 2^-15
+  std::int16_t* negative_means;  // p(h | samples)
+  std::int32_t* sums;            // per member: (kPartRows, width)
+  std::int64_t sums_per_member;
+  std::int64_t max_rows;
+  UnitLists unit_lists;
+  Chunks chunks;
+  std::int64_t max_chunks;
+};
+
+inline constexpr std::int64_t kPartRows = 128;
+
+// rows padded to whole cache lines of bits
+RBMX_INLINE MutableBits make_bits(Arena& arena, std::int64_t rows, std::int64_t padded_units,
+                                  std::int64_t units) {
+  const std::int64_t stride = round_up(padded_units, 512) / 64;
+  return {arena.take<std::uint64_t>(rows * stride), rows, units, stride};
+}
+
+RBMX_INLINE Bits view(const MutableBits& bits) {
+  return {bits.words, bits.rows, bits.units, bits.stride};
+}
+
+// rows: of the largest batch; chains: persistent chains, 0 for CD
+static inline Minibatch make_minibatch(Arena& arena, std::int64_t n_visible, std::int64_t n_hidden,
+                                       std::int64_t rows, std::int64_t chains, int threads) {
+  Minibatch m;
+  m.max_rows = rows > chains ? rows : chains;
+  m.up = make_projection(arena, n_visible, n_hidden, hidden_vectors(n_hidden), n_visible);
+  m.down = make_projection(arena, n_hidden, n_visible, panel_vectors(n_visible), m.up.padded_out());
+  m.visible_lists = make_lists(arena, m.up, m.max_rows);
+  m.hidden_lists = make_lists(arena, m.down, m.max_rows);
+  const std::int64_t quads = round_up(n_visible, kQuadUnits);
+  m.data = make_bits(arena, rows, quads, n_visible);
+  m.samples = make_bits(arena, m.max_rows, quads, n_visible);
+  m.hidden = make_bits(arena, chains == 0 ? rows : 0, m.up.padded_out(), n_hidden);
+  m.positive_means = arena.take<std::int16_t>(m.up.padded_out() * m.max_rows);
+  m.negative_means = arena.take<std::int16_t>(m.up.padded_out() * m.max_rows);
+  m.sums_per_member = kPartRows * (m.up.width > m.down.width ? m.up.width : m.down.width);
+  m.sums = arena.take<std::int32_t>(m.sums_per_member * threads);
+  m.max_chunks = 2 * (m.max_rows / kChunkRows + 1);
+  m.unit_lists = make_unit_lists(arena, n_visible, m.max_chunks, m.up.width);
+  m.chunks.chunk = arena.take<Chunk>(m.max_chunks);
+  return m;
+}
+
+// The half-step of all panels over `rows` rows, in items of a panel and a part of the rows. counts:
+// null or (panels, max_rows, width); bits: null words or the samples to write.
+static inline void shared_half_step(const Minibatch& m, const Projection& p,
+                                    const ActiveLists& lists, std::int64_t rows, const Place& place,
+                                    std::uint32_t stream, std::int16_t* counts,
+                                    const MutableBits& bits, const Member& member) {
+  const std::int64_t groups = (rows + kRowsPerCall - 1) / kRowsPerCall;
+  std::int64_t parts =
+      (2 * member.size + p.n_panels - 1) / p.n_panels;  // two items a member, or more
+  parts = parts < 2 ? 2 : parts;
+  const std::int64_t fewest = (rows + kPartRows - 1) / kPartRows;
+  parts = parts < fewest ? fewest : parts;
+  parts = parts > groups ? groups : parts;
+  std::int32_t* sums = m.sums + member.index * m.sums_per_member;
+  const Range items = member.split(p.n_panels * parts);
+  for (std::int64_t item = items.begin; item < items.end; ++item) {
+    const std::int64_t panel = item / parts, part = item % parts;
+    const std::int64_t first = groups * part / parts * kRowsPerCall;
+    const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
+    add_listed_rows(p, panel, lists, first, last, sums);
+    activate(p, panel, sums, first, last, place, stream,
+             {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits});
+  }
+}
+
+static inline void list_shared(const ActiveLists& lists, const Bits& bits, std::int64_t rows,
+                               const Member& member) {
+  const Range range = member.split(rows);
+  for (std::int64_t row = range.begin; row < range.end; ++row)
+    list_row(lists, row, bits.words + row * bits.stride);
+}
+
+// From gathered data to sums that are ready for the gradient. chain: hidden bits of the negative
+// phase, the persistent chains (n_chains rows, kept) or, for CD, m.hidden, which the positive phase
+// fills.
+static inline void run_chain(const Minibatch& m, std::int64_t rows, const MutableBits& chain,
+                             std::int64_t n_chains, bool persistent, std::int64_t gibbs_steps,
+                             const Place& place, const Member& member) {
+  const MutableBits none = {};
+  list_shared(m.visible_lists, view(m.data), rows, member);
+  member.wait();
+  shared_half_step(m, m.up, m.visible_lists, rows, place, kHiddenStream, m.positive_means,
+                   persistent ? none : chain, member);
+  member.wait();
+  for (std::int64_t step = 0; step < gibbs_steps; ++step) {
+    const bool last = step + 1 == gibbs_steps;
+    list_shared(m.hidden_lists, view(chain), n_chains, member);
+    member.wait();
+    shared_half_step(m, m.down, m.hidden_lists, n_chains, place, visible_stream(step), nullptr,
+                     m.samples, member);
+    member.wait();
+    list_shared(m.visible_lists, view(m.samples), n_chains, member);
+    if (last) {
+      const Range quads = member.split(m.unit_lists.units / kQuadUnits);
+      for (std::int64_t quad = quads.begin; quad < quads.end; ++quad) {
+        list_units(m.unit_lists, m.chunks, quad, view(m.data), view(m.samples));
+      }
+    }
+    member.wait();
+    shared_half_step(m, m.up, m.visible_lists, n_chains, place, hidden_stream(step + 1),
+                     last ? m.negative_means : nullptr, last && !persistent ? none : chain, member);
+    member.wait();
+  }
+}
+
+}  // namespace RBMX_ISA
+}  // namespace rbmx

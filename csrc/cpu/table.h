@@ -1,0 +1,26 @@
+// The kernels of one instruction set, each in the file of its name.
+#pragma once
+
+#include "parallel/team.h"
+#include "rbmx/kernels.h"
+
+namespace rbmx {
+namespace RBMX_ISA {
+
+void mean(Team&, const Model&, Side, const Bits& given, float* out);
+void mean_dense(Team&, const Model&, Side, const Reals& given, const Place&, Product, float* means,
+                MutableBits samples);
+void sample(Team&, const Model&, Side, const Bits& given, const Place&, MutableBits out);
+void gibbs(Team&, const Model&, MutableBits visible, std::int64_t steps, const Place&);
+void free_energy(Team&, const Model&, const Bits& visible, double* out);
+void cd_statistics(Team&, const Model&, const Bits& visible, std::int64_t gibbs_steps, const Place&,
+                   Statistics sums);
+TrainingReport train_minibatches(Team&, Parameters, const Bits& data, const TrainingPlan&,
+                                 TrainingState&);
+TrainingReport train_dense(Team&, Parameters, const Reals& data, const TrainingPlan&,
+                           TrainingState&, Product);
+void gemm(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,
+          std::int64_t a_col, const float* b, std::int64_t b_row, std::int64_t b_col, float* c);
+
+}  // namespace RBMX_ISA
+}  // namespace rbmx

@@ -1,0 +1,146 @@
+// The kernel surface on one page: every function that the bindings may call, for one instruction
+// set.
+//
+// Bernoulli-Bernoulli machine: E(v, h) = -v.b - h.c - h W v, so that
+//   p(h_j = 1 | v) = sigmoid(c_j + sum_i W_ji v_i),   p(v_i = 1 | h) = sigmoid(b_i + sum_j W_ji
+//   h_j), F(v) = -v.b - sum_j softplus(c_j + sum_i W_ji v_i).
+// Binary units are packed bits, and every kernel over bits is exact integer arithmetic up to the
+// last sigmoid (docs/determinism.md): the same bytes for any instruction set, thread count or split
+// of rows.
+#pragma once
+
+#include <cstdint>
+
+#include "rbmx/philox.h"
+
+namespace rbmx {
+
+class Team;
+
+// rows x units bits; bit i of a row is bit (i mod 64) of its word i / 64; unused bits are zero.
+struct Bits {
+  const std::uint64_t* words;
+  std::int64_t rows;
+  std::int64_t units;
+  std::int64_t stride;  // words from one row to the next
+};
+struct MutableBits {
+  std::uint64_t* words;
+  std::int64_t rows;
+  std::int64_t units;
+  std::int64_t stride;
+};
+// rows x units floats, contiguous
+struct Reals {
+  const float* values;
+  std::int64_t rows;
+  std::int64_t units;
+};
+
+struct Model {
+  const float* weight;  // (n_hidden, n_visible)
+  const float* visible_bias;
+  const float* hidden_bias;
+  std::int64_t n_visible;
+  std::int64_t n_hidden;
+};
+struct Parameters {
+  float* weight;
+  float* visible_bias;
+  float* hidden_bias;
+  std::int64_t n_visible;
+  std::int64_t n_hidden;
+  operator Model() const { return {weight, visible_bias, hidden_bias, n_visible, n_hidden}; }
+};
+
+enum class Side { hidden, visible };
+enum class Outcome { done, diverged, interrupted };
+enum class Product { blas, canonical };
+
+// Where the random numbers of a row-wise function live: row r of the call is row first_row + r.
+struct Place {
+  Key key;
+  std::int64_t first_row;
+  std::uint32_t step;
+};
+
+// Sums over rows: weight (n_hidden, n_visible), visible (n_visible), hidden (n_hidden).
+// weight and hidden count in units of 2^-15 (kMeanOne), visible in ones.
+struct Statistics {
+  std::int64_t* weight;
+  std::int64_t* visible;
+  std::int64_t* hidden;
+};
+
+// Asked now and then by one thread between two minibatches; false stops the call there.
+struct Monitor {
+  bool (*keep_going)(void* context, std::int64_t batches_done);
+  void* context;
+};
+
+struct TrainingPlan {
+  const std::int64_t* order;  // the rows to visit, in order
+  std::int64_t n_rows;        // length of order
+  std::int64_t batch_size;    // 1 .. kMaxBatch; the last batch may be shorter
+  std::int64_t gibbs_steps;   // k of CD-k
+  double learning_rate;
+  double momentum;
+  double weight_decay;
+  Key key;
+  std::uint32_t first_step;  // number of the first minibatch in the life of the model
+  Monitor monitor;
+};
+// velocity: null without momentum. chains: hidden bits of the persistent chains, null for CD.
+struct TrainingState {
+  Parameters velocity;
+  MutableBits chains;
+};
+struct TrainingReport {
+  Outcome outcome;
+  std::int64_t batches;
+};
+
+inline constexpr std::int64_t kMaxBatch = 65536;  // 65536 * 32767 < 2^31
+inline constexpr std::int64_t kMaxUnits = std::int64_t{1} << 24;
+inline constexpr float kWeightOne = 1048576.0f;  // weights are summed in units of 2^-20
+inline constexpr float kMeanOne = 32768.0f;      // means enter the gradient in units of 2^-15
+inline constexpr std::int32_t kMeanMax = 32767;
+inline constexpr float kMaxParameter = 2047.0f;  // beyond it sums could leave int32: "diverged"
+
+struct KernelTable {
+  const char* isa;
+  void (*mean)(Team&, const Model&, Side, const Bits& given, float* out);
+  // of real-valued units, with samples where their words are not null
+  void (*mean_dense)(Team&, const Model&, Side, const Reals& given, const Place&, Product,
+                     float* means, MutableBits samples);
+  void (*sample)(Team&, const Model&, Side, const Bits& given, const Place&, MutableBits out);
+  void (*gibbs)(Team&, const Model&, MutableBits visible, std::int64_t steps, const Place&);
+  void (*free_energy)(Team&, const Model&, const Bits& visible, double* out);
+  void (*cd_statistics)(Team&, const Model&, const Bits& visible, std::int64_t gibbs_steps,
+                        const Place&, Statistics sums);
+  TrainingReport (*train_minibatches)(Team&, Parameters, const Bits& data, const TrainingPlan&,
+                                      TrainingState&);
+  TrainingReport (*train_dense)(Team&, Parameters, const Reals& data, const TrainingPlan&,
+                                TrainingState&, Product);
+  // c (m, n) = a (m, k) b (k, n) with strides a(i, p) = a[i * a_row + p * a_col], one chain of fma
+  // over p
+  void (*gemm)(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+               std::int64_t a_row, std::int64_t a_col, const float* b, std::int64_t b_row,
+               std::int64_t b_col, float* c);
+};
+
+// Largest sum of |weight| in units of 2^-20 over any row or column, or -1 where a parameter is not
+// usable.
+std::int64_t weight_range(const Model& model);
+
+// The tables this build has, best last, and the one in use (RBMX_ISA, else the best the processor
+// runs).
+struct Dispatch {
+  const KernelTable* const* tables;
+  int count;
+};
+Dispatch available_kernels();
+// null when no table of that name runs here
+const KernelTable* kernels_named(const char* isa);
+
+}  // namespace rbmx

@@ -1,0 +1,21 @@
+// The specification in C++: the obvious loop for each kernel of rbmx/kernels.h, one thread, never
+// sped up. cpu/ must give the same bytes (tests/kernels).
+#pragma once
+
+#include "rbmx/kernels.h"
+
+namespace rbmx {
+namespace ref {
+
+void mean(const Model&, Side, const Bits& given, float* out);
+void sample(const Model&, Side, const Bits& given, const Place&, MutableBits out);
+void gibbs(const Model&, MutableBits visible, std::int64_t steps, const Place&);
+void free_energy(const Model&, const Bits& visible, double* out);
+void cd_statistics(const Model&, const Bits& visible, std::int64_t gibbs_steps, const Place&,
+                   Statistics sums);
+TrainingReport train_minibatches(Parameters, const Bits& data, const TrainingPlan&, TrainingState&);
+void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,
+          std::int64_t a_col, const float* b, std::int64_t b_row, std::int64_t b_col, float* c);
+
+}  // namespace ref
+}  // namespace rbmx

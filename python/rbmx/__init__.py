@@ -1,0 +1,109 @@
+"""Restricted Boltzmann machines: trained faster than dense arithmetic allows, the same bytes from the same seed.
+
+Names are loaded on first use: `import rbmx` imports neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "backends.native": ["build_info", "get_num_threads", "set_num_threads"],
+    "checkpoint": ["Checkpoint", "load_checkpoint", "save_checkpoint"],
+    "errors": ["CheckpointError", "DataError", "DivergedError"],
+    "likelihood": ["Estimate"],
+    "params": ["RBMParams"],
+    "rbm": ["RBM", "load"],
+    "rng": ["Key"],
+    "samplers": ["CD", "PCD"],
+    "training": [
+        "L2",
+        "SGD",
+        "EarlyStopping",
+        "EpochRecord",
+        "ExponentialDecay",
+        "LinearDecay",
+        "StopTraining",
+        "TrainConfig",
+        "TrainResult",
+        "TrainState",
+        "train",
+    ],
+}
+_MODULES = ["data", "likelihood", "report"]
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CD",
+    "L2",
+    "PCD",
+    "RBM",
+    "SGD",
+    "Checkpoint",
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
+    "EarlyStopping",
+    "EpochRecord",
+    "Estimate",
+    "ExponentialDecay",
+    "Key",
+    "LinearDecay",
+    "RBMParams",
+    "StopTraining",
+    "TrainConfig",
+    "TrainResult",
+    "TrainState",
+    "__version__",
+    "build_info",
+    "get_num_threads",
+    "load",
+    "load_checkpoint",
+    "save_checkpoint",
+    "set_num_threads",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from rbmx import data as data
+    from rbmx import likelihood as likelihood
+    from rbmx import report as report
+    from rbmx.backends.native import build_info, get_num_threads, set_num_threads
+    from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from rbmx.errors import CheckpointError, DataError, DivergedError
+    from rbmx.likelihood import Estimate
+    from rbmx.params import RBMParams
+    from rbmx.rbm import RBM, load
+    from rbmx.rng import Key
+    from rbmx.samplers import CD, PCD
+    from rbmx.training import (
+        L2,
+        SGD,
+        EarlyStopping,
+        EpochRecord,
+        ExponentialDecay,
+        LinearDecay,
+        StopTraining,
+        TrainConfig,
+        TrainResult,
+        TrainState,
+        train,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f"rbmx.{_HOME_OF[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"rbmx.{name}")
+    else:
+        raise AttributeError(f"module 'rbmx' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

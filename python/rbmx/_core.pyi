@@ -1,0 +1,122 @@
+# The native kernels (csrc/bindings); use them through rbmx.backends.native.
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+_F = NDArray[np.float32]
+_Bits = NDArray[np.uint64]
+_Int = NDArray[np.int64]
+_Key = tuple[int, int]
+
+@final
+class Settings:
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        gibbs_steps: int,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        key: _Key,
+        first_step: int,
+    ) -> None: ...
+
+def philox(counter: list[int], key: _Key) -> list[int]: ...
+def permutation(n: int, *, key: _Key) -> _Int: ...
+def set_isa(name: str) -> None: ...
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def build_info() -> dict[str, Any]: ...
+def mean(weight: _F, visible_bias: _F, hidden_bias: _F, side: str, given: _Bits, *, reference: bool = False) -> _F: ...
+def mean_dense(
+    weight: _F, visible_bias: _F, hidden_bias: _F, side: str, given: _F, *, canonical: bool = False
+) -> _F: ...
+def sample(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    side: str,
+    given: _Bits,
+    *,
+    key: _Key,
+    first_row: int = 0,
+    step: int = 0,
+    reference: bool = False,
+) -> _Bits: ...
+def sample_dense(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    side: str,
+    given: _F,
+    *,
+    key: _Key,
+    first_row: int = 0,
+    step: int = 0,
+    canonical: bool = False,
+) -> _Bits: ...
+def gibbs(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    visible: _Bits,
+    *,
+    steps: int,
+    key: _Key,
+    first_row: int = 0,
+    step: int = 0,
+    reference: bool = False,
+) -> None: ...
+def free_energy(
+    weight: _F, visible_bias: _F, hidden_bias: _F, visible: _Bits, *, reference: bool = False
+) -> NDArray[np.float64]: ...
+def cd_statistics(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    visible: _Bits,
+    *,
+    gibbs_steps: int,
+    key: _Key,
+    first_row: int = 0,
+    step: int = 0,
+    reference: bool = False,
+) -> tuple[_Int, _Int, _Int]: ...
+def gemm(a: _F, b: _F, *, reference: bool = False) -> _F: ...
+def train_minibatches(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    data: _Bits,
+    order: _Int,
+    settings: Settings,
+    *,
+    velocity: tuple[_F, _F, _F] | None = None,
+    chains: _Bits | None = None,
+    progress: Callable[[int], object] | None = None,
+    reference: bool = False,
+) -> tuple[str, int, BaseException | None]: ...
+def train_dense(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    data: _F,
+    order: _Int,
+    settings: Settings,
+    *,
+    velocity: tuple[_F, _F, _F] | None = None,
+    chains: _Bits | None = None,
+    progress: Callable[[int], object] | None = None,
+    canonical: bool = False,
+) -> tuple[str, int, BaseException | None]: ...
+def parse_csv(
+    text: Buffer,
+    label: str | None,
+    values: NDArray[np.uint8] | NDArray[np.float32],
+    labels: _Int | None,
+) -> tuple[int, int, str, int, int, int, int]: ...
+def mark_lines(text: Buffer, every: int, seen: int, offsets: _Int) -> tuple[int, int]: ...

@@ -1,0 +1,244 @@
+"""The native kernels over NumPy arrays; the only module that imports rbmx._core."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The BLAS that _core is linked with: importing the wheel loads its library. Must come first.
+import scipy_openblas32  # noqa: F401  isort: skip
+
+try:
+    from rbmx import _core
+except ImportError as error:  # pragma: no cover - only in a broken installation
+    raise ImportError(
+        f"rbmx._core cannot be loaded ({error}); was rbmx built? Try `pip install -e .` in the checkout"
+    ) from error
+
+from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
+from rbmx.bits import PackedBits
+from rbmx.params import Float32s, RBMParams
+from rbmx.rng import Key
+
+__all__ = [
+    "NativeBackend",
+    "build_info",
+    "get_num_threads",
+    "mark_lines",
+    "parse_csv",
+    "permutation",
+    "set_num_threads",
+]
+
+parse_csv = _core.parse_csv
+mark_lines = _core.mark_lines
+
+MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
+
+
+def build_info() -> dict[str, object]:
+    """Version, compiler, instruction sets (all, and the one in use), threads and BLAS."""
+    return dict(_core.build_info())
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads native calls use from now on, in this process."""
+    _core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Threads of the next native call: what was set, else the processors this process may use."""
+    return int(_core.get_num_threads())
+
+
+def permutation(n: int, key: Key) -> NDArray[np.int64]:
+    """A random order of 0 .. n - 1 that only the key decides."""
+    return np.asarray(_core.permutation(n, key=key.words))
+
+
+Arrays = tuple[Float32s, Float32s, Float32s]
+
+
+def _arrays(params: RBMParams) -> Arrays:
+    return params.weight, params.visible_bias, params.hidden_bias
+
+
+def _words(bits: PackedBits) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(bits.words)
+
+
+class NativeBackend:
+    """Bernoulli-Bernoulli machines in C++.
+
+    Packed bits take exact integer sums of selected weights; real values take products, by BLAS or, where
+    `reproducible`, in canonical order. engine="blas" sends bits through products as well, as a cross-check.
+    """
+
+    def __init__(self, engine: str = "auto", *, reproducible: bool = False) -> None:
+        self.engine = engine
+        self.reproducible = reproducible
+        self.name = f"native ({engine})" if engine != "auto" else "native"
+
+    def _exact(self, rows: Rows) -> PackedBits | None:
+        """The rows where the bit kernels apply to them."""
+        if isinstance(rows, PackedBits):
+            return None if self.engine == "blas" else rows
+        if self.engine == "binary":
+            raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
+        return None
+
+    def _mean(self, params: RBMParams, side: str, given: Rows) -> Float32s:
+        bits = self._exact(given)
+        if bits is not None:
+            return np.asarray(_core.mean(*_arrays(params), side, _words(bits)))
+        values = np.ascontiguousarray(as_array(given))
+        return np.asarray(_core.mean_dense(*_arrays(params), side, values, canonical=self.reproducible))
+
+    def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
+        """E[h | v] = sigmoid(c + W v)."""
+        return self._mean(params, "hidden", visible)
+
+    def visible_mean(self, params: RBMParams, hidden: Rows) -> Float32s:
+        """E[v | h] = sigmoid(b + h W)."""
+        return self._mean(params, "visible", hidden)
+
+    def _sample(self, params: RBMParams, side: str, given: Rows, key: Key, first_row: int, step: int) -> PackedBits:
+        n_out = params.n_hidden if side == "hidden" else params.n_visible
+        bits = self._exact(given)
+        if bits is not None:
+            words = _core.sample(*_arrays(params), side, _words(bits), key=key.words, first_row=first_row, step=step)
+        else:
+            words = _core.sample_dense(
+                *_arrays(params),
+                side,
+                np.ascontiguousarray(as_array(given)),
+                key=key.words,
+                first_row=first_row,
+                step=step,
+                canonical=self.reproducible,
+            )
+        return PackedBits(np.asarray(words), n_out)
+
+    def sample_hidden(
+        self, params: RBMParams, visible: Rows, key: Key, first_row: int = 0, step: int = 0
+    ) -> PackedBits:
+        """h ~ p(h | v)."""
+        return self._sample(params, "hidden", visible, key, first_row, step)
+
+    def sample_visible(
+        self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0
+    ) -> PackedBits:
+        """v ~ p(v | h)."""
+        return self._sample(params, "visible", hidden, key, first_row, step)
+
+    def gibbs(
+        self,
+        params: RBMParams,
+        visible: Rows,
+        steps: int,
+        key: Key,
+        first_row: int = 0,
+        first_step: int = 0,
+    ) -> PackedBits:
+        """v after `steps` times h ~ p(h | v), v ~ p(v | h); from the first sample on all states are bits."""
+        if steps < 0:
+            raise ValueError(f"steps: expected 0 or more, got {steps}")
+        if not isinstance(visible, PackedBits):
+            if steps == 0:
+                return PackedBits.pack(visible)
+            hidden = self.sample_hidden(params, visible, key, first_row, first_step)
+            visible = self.sample_visible(params, hidden, key, first_row, first_step)
+            return self.gibbs(params, visible, steps - 1, key, first_row, first_step + 1)
+        words = visible.words.copy()
+        _core.gibbs(*_arrays(params), words, steps=steps, key=key.words, first_row=first_row, step=first_step)
+        return PackedBits(words, params.n_visible)
+
+    def reconstruct(self, params: RBMParams, visible: Rows) -> Float32s:
+        """E[v | E[h | v]], mean field."""
+        return self.visible_mean(params, self.hidden_mean(params, visible))
+
+    def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
+        """F(v) = -v.b - sum_j softplus((W v + c)_j)."""
+        if isinstance(visible, PackedBits):
+            return np.asarray(_core.free_energy(*_arrays(params), _words(visible)))
+        inputs = _core.gemm(visible, params.weight.T) if self.reproducible else visible @ params.weight.T
+        softplus = np.logaddexp(0.0, inputs.astype(np.float64) + params.hidden_bias)
+        own = visible.astype(np.float64) @ params.visible_bias.astype(np.float64)
+        return np.asarray(-own - softplus.sum(axis=1))
+
+    def cd_statistics(
+        self,
+        params: RBMParams,
+        visible: Rows,
+        gibbs_steps: int,
+        key: Key,
+        first_row: int = 0,
+        step: int = 0,
+    ) -> Statistics:
+        """Sums over rows of v0 p0 - v1 p1; exact integers underneath where the rows are bits."""
+        if isinstance(visible, PackedBits):
+            weight, v, h = _core.cd_statistics(
+                *_arrays(params),
+                _words(visible),
+                gibbs_steps=gibbs_steps,
+                key=key.words,
+                first_row=first_row,
+                step=step,
+            )
+            return Statistics(weight / MEAN_ONE, v.astype(np.float64), h / MEAN_ONE, len(visible))
+        p0 = self.hidden_mean(params, visible)
+        hidden = self.sample_hidden(params, visible, key, first_row, step)
+        samples = self.sample_visible(params, hidden, key, first_row, step)
+        if gibbs_steps > 1:
+            samples = self.gibbs(params, samples, gibbs_steps - 1, key, first_row, step + 1)
+        p1, v1 = self.hidden_mean(params, samples), as_array(samples)
+        return Statistics(
+            (p0.T @ visible - p1.T @ v1).astype(np.float64),
+            visible.sum(axis=0, dtype=np.float64) - v1.sum(axis=0, dtype=np.float64),
+            p0.sum(axis=0, dtype=np.float64) - p1.sum(axis=0, dtype=np.float64),
+            len(visible),
+        )
+
+    def train(
+        self,
+        params: RBMParams,
+        rows: Rows,
+        batches: Batches,
+        state: State,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Thousands of minibatches in one native call with the GIL released."""
+        settings = _core.Settings(
+            batch_size=batches.batch_size,
+            gibbs_steps=batches.gibbs_steps,
+            learning_rate=batches.learning_rate,
+            momentum=batches.momentum,
+            weight_decay=batches.weight_decay,
+            key=batches.key.words,
+            first_step=batches.first_step,
+        )
+        velocity = None if state.velocity is None else _arrays(state.velocity)
+        chains = state.chains.words if isinstance(state.chains, PackedBits) else None
+        bits = self._exact(rows)
+        if bits is not None:
+            outcome = _core.train_minibatches(
+                *_arrays(params),
+                _words(bits),
+                batches.order,
+                settings,
+                velocity=velocity,
+                chains=chains,
+                progress=progress,
+            )
+        else:
+            outcome = _core.train_dense(
+                *_arrays(params),
+                np.ascontiguousarray(as_array(rows)),
+                batches.order,
+                settings,
+                velocity=velocity,
+                chains=chains,
+                progress=progress,
+                canonical=self.reproducible,
+            )
+        return Outcome(*outcome)

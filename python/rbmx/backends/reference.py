@@ -1,0 +1,186 @@
+"""The obvious NumPy for any pair of unit types: the specification that native kernels are tested against."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
+from rbmx.bits import PackedBits
+from rbmx.params import Float32s, RBMParams
+from rbmx.rng import Draws, Key
+from rbmx.units import UnitType, unit_type
+
+__all__ = ["ReferenceBackend"]
+
+HIDDEN_STREAM, VISIBLE_STREAM = 1, 2
+LARGEST_PARAMETER = 2047.0
+Real = NDArray[np.float64]
+
+
+def _real(rows: Rows) -> Real:
+    return as_array(rows).astype(np.float64)
+
+
+def _states(values: Real, unit: UnitType) -> Rows:
+    if unit.name == "bernoulli":
+        return PackedBits.pack(values)
+    return values.astype(np.float32)
+
+
+class _Model:
+    """Inputs of both sides in float64."""
+
+    def __init__(self, params: RBMParams) -> None:
+        self.weight = params.weight.astype(np.float64)
+        self.visible_bias = params.visible_bias.astype(np.float64)
+        self.hidden_bias = params.hidden_bias.astype(np.float64)
+        self.visible = unit_type(params.visible)
+        self.hidden = unit_type(params.hidden)
+
+    def hidden_input(self, v: Real) -> Real:
+        return np.asarray(v @ self.weight.T + self.hidden_bias)
+
+    def visible_input(self, h: Real) -> Real:
+        return np.asarray(h @ self.weight + self.visible_bias)
+
+    def draw_hidden(self, v: Real, draws: Draws) -> Real:
+        return self.hidden.sample(self.hidden_input(v), draws)
+
+    def draw_visible(self, h: Real, draws: Draws) -> Real:
+        return self.visible.sample(self.visible_input(h), draws)
+
+    def chain(self, h: Real, k: int, key: Key, first_row: int, step: int) -> tuple[Real, Real, Real]:
+        """K Gibbs steps from hidden states: the last v, its hidden means, and the last h."""
+        v = means = h
+        for g in range(k):
+            v = self.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM + 2 * g))
+            x = self.hidden_input(v)
+            means = self.hidden.mean(x)
+            h = self.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM + 2 * (g + 1)))
+        return v, means, h
+
+
+class ReferenceBackend:
+    """Every unit type, float64, one row order, no tricks."""
+
+    name = "reference"
+
+    def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
+        """E[h | v]."""
+        model = _Model(params)
+        return model.hidden.mean(model.hidden_input(_real(visible))).astype(np.float32)
+
+    def visible_mean(self, params: RBMParams, hidden: Rows) -> Float32s:
+        """E[v | h]."""
+        model = _Model(params)
+        return model.visible.mean(model.visible_input(_real(hidden))).astype(np.float32)
+
+    def sample_hidden(self, params: RBMParams, visible: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
+        """h ~ p(h | v)."""
+        model = _Model(params)
+        h = model.draw_hidden(_real(visible), Draws(key, first_row, step, HIDDEN_STREAM))
+        return _states(h, model.hidden)
+
+    def sample_visible(self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
+        """v ~ p(v | h)."""
+        model = _Model(params)
+        v = model.draw_visible(_real(hidden), Draws(key, first_row, step, VISIBLE_STREAM))
+        return _states(v, model.visible)
+
+    def gibbs(
+        self,
+        params: RBMParams,
+        visible: Rows,
+        steps: int,
+        key: Key,
+        first_row: int = 0,
+        first_step: int = 0,
+    ) -> Rows:
+        """v after `steps` times h ~ p(h | v), v ~ p(v | h)."""
+        model = _Model(params)
+        v = _real(visible)
+        for step in range(first_step, first_step + steps):
+            h = model.draw_hidden(v, Draws(key, first_row, step, HIDDEN_STREAM))
+            v = model.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM))
+        return _states(v, model.visible)
+
+    def reconstruct(self, params: RBMParams, visible: Rows) -> Float32s:
+        """E[v | E[h | v]]."""
+        return self.visible_mean(params, self.hidden_mean(params, visible))
+
+    def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
+        """F(v) = sum_i U(v_i) - v.b - sum_j cumulant((W v + c)_j)."""
+        model = _Model(params)
+        v = _real(visible)
+        own = model.visible.energy(v).sum(axis=1) - v @ model.visible_bias
+        return np.asarray(own - model.hidden.cumulant(model.hidden_input(v)).sum(axis=1))
+
+    def cd_statistics(
+        self,
+        params: RBMParams,
+        visible: Rows,
+        gibbs_steps: int,
+        key: Key,
+        first_row: int = 0,
+        step: int = 0,
+    ) -> Statistics:
+        """Sums over rows of v0 p0 - v1 p1 and their marginals."""
+        model = _Model(params)
+        v0 = _real(visible)
+        x = model.hidden_input(v0)
+        p0 = model.hidden.mean(x)
+        h = model.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM))
+        v1, p1, _ = model.chain(h, gibbs_steps, key, first_row, step)
+        return Statistics(p0.T @ v0 - p1.T @ v1, (v0 - v1).sum(axis=0), (p0 - p1).sum(axis=0), len(v0))
+
+    def train(
+        self,
+        params: RBMParams,
+        rows: Rows,
+        batches: Batches,
+        state: State,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Minibatches in a Python loop."""
+        before = params.copy()
+        count = -(-len(batches.order) // batches.batch_size)
+        for batch in range(count):
+            start = batch * batches.batch_size
+            chosen = batches.order[start : start + batches.batch_size]
+            self._train_batch(params, _real(rows[chosen]), batches, state, batches.first_step + batch)
+            arrays = (params.weight, params.visible_bias, params.hidden_bias)
+            if not all(np.all(np.abs(array) <= LARGEST_PARAMETER) for array in arrays):
+                for array, old in zip(arrays, (before.weight, before.visible_bias, before.hidden_bias), strict=True):
+                    array[...] = old
+                return Outcome("diverged", batch + 1)
+            try:
+                if progress is not None:
+                    progress(batch + 1)
+            except BaseException as error:
+                return Outcome("interrupted", batch + 1, error)
+        return Outcome("done", count)
+
+    def _train_batch(self, params: RBMParams, v0: Real, batches: Batches, state: State, step: int) -> None:
+        model = _Model(params)
+        x = model.hidden_input(v0)
+        p0 = model.hidden.mean(x)
+        if state.chains is None:
+            h = model.hidden.sample(x, Draws(batches.key, 0, step, HIDDEN_STREAM))
+        else:
+            h = _real(state.chains)
+        v1, p1, h = model.chain(h, batches.gibbs_steps, batches.key, 0, step)
+        if state.chains is not None:
+            state.chains = _states(h, model.hidden)
+        rate, decay = batches.learning_rate, batches.learning_rate * batches.weight_decay
+        changes = {
+            "weight": rate * (p0.T @ v0 / len(v0) - p1.T @ v1 / len(v1)) - decay * model.weight,
+            "visible_bias": rate * (v0.mean(axis=0) - v1.mean(axis=0)),
+            "hidden_bias": rate * (p0.mean(axis=0) - p1.mean(axis=0)),
+        }
+        for name, change in changes.items():
+            if state.velocity is not None:
+                velocity = getattr(state.velocity, name)
+                velocity[...] = batches.momentum * velocity + change
+                change = velocity
+            getattr(params, name)[...] += change

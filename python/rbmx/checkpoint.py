@@ -1,0 +1,143 @@
+"""One safetensors file: parameters, training state, settings and history. Written atomically; nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from rbmx.data.encoding import Encoding
+from rbmx.errors import CheckpointError
+from rbmx.params import RBMParams
+from rbmx.training.config import TrainConfig
+from rbmx.training.history import EpochRecord
+from rbmx.training.state import TrainState
+
+__all__ = ["Checkpoint", "check_writable", "load_checkpoint", "save_checkpoint", "write_atomically"]
+
+FORMAT = "rbmx.rbm.1"
+PARAMETERS = ("weight", "visible_bias", "hidden_bias")
+
+
+@dataclass
+class Checkpoint:
+    """What a model file holds.
+
+    Attributes:
+        params: the machine.
+        state: to go on training from to the bit, or None.
+        config: the settings it was trained with, or None.
+        history: all epochs so far.
+        encoding: how raw data become visible units, or None.
+        extra: further facts, text to text (the build, the command).
+    """
+
+    params: RBMParams
+    state: TrainState | None = None
+    config: TrainConfig | None = None
+    history: Sequence[EpochRecord] = ()
+    encoding: Encoding | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write a model file: after a crash at any moment the old file or the new one is there, never a torn one."""
+    params = checkpoint.params
+    tensors: dict[str, np.ndarray[Any, Any]] = {name: getattr(params, name) for name in PARAMETERS}
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "visible": params.visible,
+        "hidden": params.hidden,
+        "history": [record.to_json() for record in checkpoint.history],
+        "extra": checkpoint.extra,
+    }
+    if checkpoint.state is not None:
+        tensors |= checkpoint.state.tensors()
+        about["state"] = checkpoint.state.counters()
+    if checkpoint.config is not None:
+        about["config"] = checkpoint.config.to_dict()
+    if checkpoint.encoding is not None:
+        about["encoding"] = checkpoint.encoding.to_json()
+    metadata = {name: json.dumps(value) for name, value in about.items()}
+    write_atomically(path, safetensors.numpy.save(tensors, metadata))
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a model file.
+
+    Raises:
+        CheckpointError: the file is no rbmx model, or damaged.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb"):
+        pass
+    try:
+        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
+    try:
+        about = {name: json.loads(value) for name, value in metadata.items()}
+        if about.get("format") != FORMAT:
+            raise CheckpointError(f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}")
+        weight, visible_bias, hidden_bias = (tensors.pop(name) for name in PARAMETERS)
+        params = RBMParams(weight, visible_bias, hidden_bias, about["visible"], about["hidden"])
+        return Checkpoint(
+            params,
+            TrainState.from_tensors(tensors, about["state"]) if "state" in about else None,
+            TrainConfig.from_dict(about["config"]) if "config" in about else None,
+            [EpochRecord.from_json(record) for record in about["history"]],
+            Encoding.from_json(about["encoding"]) if "encoding" in about else None,
+            about["extra"],
+        )
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError now if a file could not be written here later."""
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target}: expected a file to write, got a folder")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"{target}: no permission to write this file")
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
+        pass
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file beside its place, flush it to the disk, and rename it into place."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,42 @@
+"""Persistent contrastive divergence: chains that go on from update to update (Tieleman 2008)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rbmx.backends import Rows
+from rbmx.bits import PackedBits
+from rbmx.params import RBMParams
+from rbmx.rng import Draws, Key
+from rbmx.units import unit_type
+
+__all__ = ["PCD"]
+
+
+@dataclass(frozen=True)
+class PCD:
+    """PCD-k: k Gibbs steps per update of chains that are never restarted.
+
+    Attributes:
+        k: Gibbs steps, 1 or more.
+        chains: how many; None: as many as rows in a minibatch. A short last minibatch moves all of them and
+            weighs both phases by their own number of rows.
+    """
+
+    k: int = 1
+    chains: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ValueError(f"k: expected 1 or more Gibbs steps, got {self.k}")
+        if self.chains is not None and not 1 <= self.chains <= 65536:
+            raise ValueError(f"chains: expected 1 to 65536, got {self.chains}")
+
+    def initial_chains(self, params: RBMParams, batch_size: int, key: Key) -> Rows | None:
+        """Hidden states drawn with input 0: fair coins for Bernoulli units."""
+        n = batch_size if self.chains is None else self.chains
+        unit = unit_type(params.hidden)
+        states = unit.sample(np.zeros((n, params.n_hidden)), Draws(key, 0, 0, 0))
+        return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)

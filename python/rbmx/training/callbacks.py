@@ -1,0 +1,104 @@
+"""What can watch a run: progress, early stopping, checkpoints. Every method is optional."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rbmx.training.history import EpochRecord
+
+if TYPE_CHECKING:
+    from rbmx.training.trainer import Trainer
+
+__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining"]
+
+
+class StopTraining(Exception):  # noqa: N818 - a request, not an error
+    """Raised by a callback to end training after this epoch; the result is returned as usual."""
+
+
+class Callback:
+    """Base of callbacks; override what you need."""
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Before the first minibatch."""
+
+    def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
+        """A few times a second: rows done of this epoch, and how many it has if that is known."""
+
+    def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+        """After each epoch."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """After the last epoch, also when training was stopped or failed."""
+
+
+class EarlyStopping(Callback):
+    """Stops when a measure of the records has not improved for `patience` epochs.
+
+    Args:
+        monitor: a field of EpochRecord, smaller is better.
+        patience: epochs without a new best that are borne.
+        min_delta: an improvement smaller than this does not count.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_reconstruction_error",
+        patience: int = 5,
+        min_delta: float = 0.0,
+    ) -> None:
+        if monitor not in EpochRecord.__dataclass_fields__:
+            names = ", ".join(EpochRecord.__dataclass_fields__)
+            raise ValueError(f"monitor: expected one of {names}, got {monitor!r}")
+        if patience < 1:
+            raise ValueError(f"patience: expected 1 or more epochs, got {patience}")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.best: float | None = None
+        self.waited = 0
+
+    def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Compare with the best so far."""
+        value = getattr(record, self.monitor)
+        if value is None:
+            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass validation=")
+        if self.best is None or value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            raise StopTraining
+
+
+class ProgressBar(Callback):
+    """Rows per second, time left and the last error, on stderr."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._base = 0
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Open the bar."""
+        from tqdm import tqdm
+
+        n_rows = trainer.dataset.n_rows
+        left = trainer.config.epochs - trainer.state.epoch
+        total = None if n_rows is None else n_rows * left - trainer.state.epoch_rows
+        self._base = -trainer.state.epoch_rows
+        self._bar = tqdm(total=total, unit=" rows", unit_scale=True, file=sys.stderr, leave=True)
+
+    def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
+        """Move the bar."""
+        self._bar.update(self._base + rows_done - self._bar.n)
+
+    def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Show the epoch's error."""
+        self.on_batches(trainer, record.rows, record.rows)
+        self._base += record.rows
+        self._bar.set_postfix_str(
+            f"epoch {record.epoch}/{trainer.config.epochs}, error {record.reconstruction_error:.4f}"
+        )
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Close the bar."""
+        self._bar.close()

@@ -1,0 +1,120 @@
+"""Everything that decides a training run, as one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from rbmx.backends import ENGINES
+from rbmx.samplers import CD, PCD, Sampler
+from rbmx.training.optimizers import SGD
+from rbmx.training.penalties import L2, weight_decay
+from rbmx.training.schedules import ExponentialDecay, LinearDecay, Schedule
+
+__all__ = ["TrainConfig"]
+
+MAX_BATCH = 65536
+_SETTINGS = {cls.__name__: cls for cls in (CD, PCD, SGD, L2, LinearDecay, ExponentialDecay)}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of rbmx.train and RBM.fit.
+
+    Attributes:
+        epochs: passes over the data, counted over the life of the model (a resumed run goes on to this number).
+        batch_size: rows of a minibatch, 1 to 65536.
+        sampler: CD(k) or PCD(k, chains).
+        optimizer: SGD(lr, momentum).
+        penalties: a sequence of L2(decay).
+        schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
+        shuffle: visit rows in a new seeded order each epoch.
+        seed: decides order, noise and chains.
+        engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
+        reproducible: real-valued rows take canonical-order products: the same bytes on any machine.
+        visible_bias: "data": a new run of Bernoulli visible units whose biases are all zero starts them at
+            log(p / (1 - p)), p how often each unit is on in the data (Hinton 2010, section 8): without it plain
+            PCD can get stuck with every hidden unit on. "keep": they stay as they come.
+        buffer_bytes: data up to this size stay in memory; larger ones stream, shuffled by blocks and inside a
+            buffer of this size.
+        monitor_rows: rows that the error of an epoch is measured on.
+    """
+
+    epochs: int = 10
+    batch_size: int = 100
+    sampler: Sampler = field(default_factory=CD)
+    optimizer: SGD = field(default_factory=SGD)
+    penalties: tuple[L2, ...] = ()
+    schedule: Schedule | None = None
+    shuffle: bool = True
+    seed: int = 0
+    engine: str = "auto"
+    reproducible: bool = False
+    visible_bias: str = "data"
+    buffer_bytes: int = 128 << 20
+    monitor_rows: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ValueError(f"epochs: expected 0 or more, got {self.epochs}")
+        if not 1 <= self.batch_size <= MAX_BATCH:
+            raise ValueError(f"batch_size: expected 1 to {MAX_BATCH}, got {self.batch_size}")
+        if not 0 <= self.seed < 1 << 64:
+            raise ValueError(f"seed: expected an integer from 0 to 2^64 - 1, got {self.seed}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
+        if self.visible_bias not in ("data", "keep"):
+            raise ValueError(f"visible_bias: expected 'data' or 'keep', got {self.visible_bias!r}")
+        if self.buffer_bytes < 1:
+            raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
+        if self.monitor_rows < 1:
+            raise ValueError(f"monitor_rows: expected 1 or more, got {self.monitor_rows}")
+        object.__setattr__(self, "penalties", tuple(self.penalties))
+        weight_decay(self.penalties)
+
+    @property
+    def weight_decay(self) -> float:
+        """The total L2 decay."""
+        return weight_decay(self.penalties)
+
+    def learning_rate(self, epoch: int) -> float:
+        """The rate of an epoch counted from 0."""
+        factor = 1.0 if self.schedule is None else float(self.schedule(epoch, self.epochs))
+        return self.optimizer.lr * factor
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON values; a schedule that is a function of the user's is kept by name only."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: _to_json(value) for name, value in plain.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The settings that to_dict gave.
+
+        Raises:
+            ValueError: an unknown setting, or a schedule that was a function.
+        """
+        return cls(**{name: _from_json(value) for name, value in values.items()})
+
+
+def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__, **dataclasses.asdict(value)}
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if callable(value):
+        return {"type": "function", "name": getattr(value, "__name__", repr(value))}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    settings = dict(value)
+    name = settings.pop("type", None)
+    if name not in _SETTINGS:
+        raise ValueError(f"cannot rebuild {name!r} from a file: pass this setting again")
+    return _SETTINGS[name](**settings)

@@ -1,0 +1,44 @@
+"""What happened in each epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["EpochRecord"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch.
+
+    Attributes:
+        epoch: counted from 1 over the life of the model.
+        rows: rows visited.
+        seconds: time spent in training (without the measurements below).
+        rows_per_second: rows / seconds.
+        learning_rate: of this epoch.
+        reconstruction_error: mean squared difference per unit between monitor rows and E[v | E[h | v]].
+        free_energy: mean F(v) of the monitor rows, nats.
+        validation_reconstruction_error, validation_free_energy: the same on validation rows, or None.
+    """
+
+    epoch: int
+    rows: int
+    seconds: float
+    rows_per_second: float
+    learning_rate: float
+    reconstruction_error: float
+    free_energy: float
+    validation_reconstruction_error: float | None = None
+    validation_free_energy: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> EpochRecord:
+        """The record that to_json gave."""
+        return cls(**values)

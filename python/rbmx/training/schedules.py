@@ -1,0 +1,48 @@
+"""How the learning rate changes over epochs: schedule(epoch, epochs) is a factor, epoch counted from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["ExponentialDecay", "LinearDecay", "Schedule"]
+
+Schedule = Callable[[int, int], float]
+
+
+@dataclass(frozen=True)
+class LinearDecay:
+    """From 1 in the first epoch down a line that would reach `end` after the last.
+
+    Attributes:
+        end: 0 <= end <= 1.
+    """
+
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end <= 1:
+            raise ValueError(f"end: expected 0 <= end <= 1, got {self.end}")
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """1 - (1 - end) * epoch / epochs."""
+        return 1 - (1 - self.end) * min(epoch, epochs) / max(epochs, 1)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """rate ** epoch.
+
+    Attributes:
+        rate: 0 < rate <= 1.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate: expected 0 < rate <= 1, got {self.rate}")
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Rate ** epoch."""
+        return self.rate**epoch

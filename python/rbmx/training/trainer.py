@@ -1,0 +1,265 @@
+"""One RBM on one source of rows: epochs of native minibatches, measured and watched."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rbmx.backends import Batches, Outcome, Rows, State, as_array, backend_for
+from rbmx.bits import PackedBits
+from rbmx.data import Dataset, open_source
+from rbmx.errors import DataError, DivergedError
+from rbmx.params import Float32s, RBMParams
+from rbmx.rng import Key, Purpose
+from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.config import TrainConfig
+from rbmx.training.feed import Feed, Window
+from rbmx.training.history import EpochRecord
+from rbmx.training.state import TrainState
+
+__all__ = ["TrainResult", "Trainer", "train"]
+
+MAX_STEP = 1 << 32
+VALIDATION_ROWS = 10_000
+BIAS_ROWS = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a run leaves: parameters (the same arrays that came in), state to go on from, and the epochs."""
+
+    params: RBMParams
+    state: TrainState
+    history: list[EpochRecord]
+
+
+def train(
+    params: RBMParams,
+    data: Any,
+    config: TrainConfig | None = None,
+    *,
+    state: TrainState | None = None,
+    validation: Any = None,
+    callbacks: Sequence[Any] = (),
+    progress: bool | None = None,
+) -> TrainResult:
+    """Train `params` in place by contrastive divergence.
+
+    Args:
+        params: changed in place.
+        data: anything rbmx.data.open_source takes.
+        config: settings; default TrainConfig().
+        state: of an earlier run with the same settings, to go on from to the bit.
+        validation: data to measure after each epoch.
+        callbacks: objects with any of the methods of rbmx.training.Callback.
+        progress: a bar on stderr; None: where stderr is a terminal.
+
+    Returns:
+        TrainResult(params, state, history of this call).
+
+    Raises:
+        DataError: data that do not fit the model.
+        DivergedError: weights left the usable range; params are those before the last window of minibatches.
+    """
+    return Trainer(
+        params, data, config, state=state, validation=validation, callbacks=callbacks, progress=progress
+    ).run()
+
+
+class Trainer:
+    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset."""
+
+    def __init__(
+        self,
+        params: RBMParams,
+        data: Any,
+        config: TrainConfig | None = None,
+        *,
+        state: TrainState | None = None,
+        validation: Any = None,
+        callbacks: Sequence[Any] = (),
+        progress: bool | None = None,
+    ) -> None:
+        self.params = params
+        self.config = config or TrainConfig()
+        self.dataset: Dataset = open_source(data)
+        self.history: list[EpochRecord] = []
+        self._check_width(self.dataset)
+        self._backend = backend_for(params, self.config.engine, reproducible=self.config.reproducible)
+        key = Key(self.config.seed)
+        self._noise_key = key.fold_in(Purpose.TRAINING)
+        self.state = self._initial_state(key) if state is None else self._resumed(state)
+        self._feed = Feed(
+            self.dataset,
+            batch_size=self.config.batch_size,
+            shuffle=self.config.shuffle,
+            key=key.fold_in(Purpose.SHUFFLE),
+            buffer_bytes=self.config.buffer_bytes,
+        )
+        self._monitor = _first_rows(self.dataset, self.config.monitor_rows)
+        self._validation = None
+        if validation is not None:
+            validation_set = open_source(validation)
+            self._check_width(validation_set)
+            self._validation = _first_rows(validation_set, VALIDATION_ROWS)
+        show = sys.stderr.isatty() if progress is None else progress
+        self._callbacks = [*callbacks, ProgressBar()] if show else list(callbacks)
+
+    def run(self) -> TrainResult:
+        """Train until config.epochs epochs are done."""
+        self._call("on_train_start")
+        try:
+            while self.state.epoch < self.config.epochs:
+                self._run_epoch()
+        except StopTraining:
+            pass
+        finally:
+            self._call("on_train_end")
+        return TrainResult(self.params, self.state, self.history)
+
+    def _run_epoch(self) -> None:
+        state, started = self.state, time.perf_counter()
+        first = state.epoch_rows
+        for window in self._feed.windows(state.epoch, skip_rows=first):
+            self._run_window(window)
+        seconds = time.perf_counter() - started
+        rows = state.epoch_rows
+        state.epoch += 1
+        state.epoch_rows = 0
+        error, energy = self._measure(self._monitor)
+        validation = (None, None) if self._validation is None else self._measure(self._validation)
+        rate = self.config.learning_rate(state.epoch - 1)
+        record = EpochRecord(
+            state.epoch, rows, seconds, (rows - first) / max(seconds, 1e-9), rate, error, energy, *validation
+        )
+        self.history.append(record)
+        self._call("on_epoch_end", record)
+
+    def _run_window(self, window: Window) -> None:
+        config, state = self.config, self.state
+        steps = -(-len(window.order) // config.batch_size)
+        if state.step + steps > MAX_STEP:
+            raise ValueError("step: a model takes at most 2^32 minibatches; start a new seed")
+        batches = Batches(
+            window.order,
+            config.batch_size,
+            config.sampler.k,
+            config.learning_rate(state.epoch),
+            config.optimizer.momentum,
+            config.weight_decay,
+            self._noise_key,
+            state.step,
+        )
+        kept = State(state.velocity, state.chains)
+        outcome = self._backend.train(
+            self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
+        )
+        self._advance(outcome, kept, len(window.order))
+        if outcome.exception is not None:
+            raise outcome.exception
+
+    def _advance(self, outcome: Outcome, kept: State, rows: int) -> None:
+        state, config = self.state, self.config
+        if outcome.name == "diverged":
+            raise DivergedError(
+                f"weights diverged at minibatch {state.step + outcome.batches} (epoch {state.epoch + 1}) with "
+                f"learning rate {config.learning_rate(state.epoch):g} and momentum {config.optimizer.momentum:g}: "
+                "a weight or the sum of a unit's weights passed 2047; lower the learning rate"
+            )
+        state.velocity, state.chains = kept.velocity, kept.chains
+        state.step += outcome.batches
+        state.epoch_rows += min(rows, outcome.batches * config.batch_size)
+
+    def _report(self, batches: int, rows: int) -> None:
+        done = self.state.epoch_rows + min(rows, batches * self.config.batch_size)
+        self._call("on_batches", done, self.dataset.n_rows)
+
+    def _measure(self, rows: Rows) -> tuple[float, float]:
+        values = as_array(rows)
+        error = values - self._backend.reconstruct(self.params, rows)
+        energy = self._backend.free_energy(self.params, rows)
+        return float(np.mean(error * error, dtype=np.float64)), float(np.mean(energy))
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        for callback in self._callbacks:
+            function = getattr(callback, method, None)
+            if function is not None:
+                function(self, *arguments)
+
+    def _check_width(self, dataset: Dataset) -> None:
+        if dataset.n_visible != self.params.n_visible:
+            raise DataError(
+                f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
+            )
+
+    def _initial_state(self, key: Key) -> TrainState:
+        config = self.config
+        if config.visible_bias == "data" and self.params.visible == "bernoulli" and not self.params.visible_bias.any():
+            self.params.visible_bias[...] = _log_odds(self.dataset)
+        chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))
+        return TrainState(seed=config.seed, velocity=self._new_velocity(), chains=chains)
+
+    def _new_velocity(self) -> RBMParams | None:
+        if self.config.optimizer.momentum == 0:
+            return None
+        shape = self.params.weight.shape
+        return RBMParams(np.zeros(shape, np.float32), np.zeros(shape[1], np.float32), np.zeros(shape[0], np.float32))
+
+    def _resumed(self, state: TrainState) -> TrainState:
+        config = self.config
+        if state.seed != config.seed:
+            raise ValueError(f"seed: expected {state.seed}, the seed of the run to resume, got {config.seed}")
+        persistent = config.sampler.initial_chains(self.params, 1, Key(0)) is not None
+        if (state.chains is not None) != persistent:
+            raise ValueError(f"sampler: {config.sampler} does not go on from the chains of the state")
+        state = state.copy()
+        units = None if state.chains is None else _units(state.chains)
+        if units is not None and units != self.params.n_hidden:
+            raise ValueError(f"chains: expected {self.params.n_hidden} hidden units, got {units}")
+        if state.velocity is not None and state.velocity.weight.shape != self.params.weight.shape:
+            raise ValueError("velocity: expected the shapes of the parameters")
+        if config.optimizer.momentum == 0:
+            state.velocity = None
+        elif state.velocity is None:
+            state.velocity = self._new_velocity()
+        return state
+
+
+def _log_odds(dataset: Dataset) -> Float32s:
+    """log(p / (1 - p)) of each unit over up to BIAS_ROWS rows, one imaginary row on and one off added.
+
+    Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
+    """
+    ones, rows = np.zeros(dataset.n_visible), 0
+    for _, block in dataset.blocks():
+        ones += as_array(block).sum(axis=0, dtype=np.float64)
+        rows += len(block)
+        if rows >= BIAS_ROWS:
+            break
+    odds = (ones + 1) / (rows - ones + 1)
+    return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
+
+
+def _units(rows: Rows) -> int:
+    return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
+
+
+def _first_rows(dataset: Dataset, limit: int) -> Rows:
+    """Up to `limit` rows from the start of a dataset."""
+    parts: list[Rows] = []
+    held = 0
+    for _, block in dataset.blocks():
+        parts.append(block[: limit - held])
+        held += len(parts[-1])
+        if held >= limit:
+            break
+    if held == 0:
+        raise DataError(f"{dataset.name}: expected at least one row")
+    if isinstance(parts[0], PackedBits):
+        return PackedBits.concatenate([part for part in parts if isinstance(part, PackedBits)])
+    return np.concatenate([part for part in parts if not isinstance(part, PackedBits)])

@@ -1,0 +1,103 @@
+"""A source under an encoding: what training and scoring read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmx.bits import PackedBits
+from rbmx.data.encoding import Encoded, Encoding, Kind
+from rbmx.data.source import Block, Source
+
+__all__ = ["Dataset"]
+
+
+class Dataset:
+    """Encoded blocks of a source, under its global row numbers.
+
+    Attributes:
+        source: the rows.
+        encoding: the rule that turns them into bits or real values.
+        kind: "bits" (blocks are PackedBits) or "real" (blocks are float32), settled at the start.
+    """
+
+    def __init__(self, source: Source, encoding: Encoding | None = None) -> None:
+        self.source = source
+        self.encoding = encoding or Encoding()
+        self.kind: Kind = self._settle_kind()
+
+    def _settle_kind(self) -> Kind:
+        if self.encoding.binarize is not None:
+            return "bits"
+        if self.encoding.scale is not None:
+            return "real"
+        # Data in memory are asked to the end; elsewhere the first block speaks for all, and one
+        # that later proves it wrong is an error with a remedy.
+        for block in self.source.blocks():
+            if self.encoding.kind_of(block.values) == "real":
+                return "real"
+            if not self.source.in_memory or not _may_be_real(block):
+                break
+        return "bits"
+
+    @property
+    def name(self) -> str:
+        """What errors call the data."""
+        return self.source.name
+
+    @property
+    def n_visible(self) -> int:
+        """Units in a row."""
+        return self.source.n_visible
+
+    @property
+    def n_rows(self) -> int | None:
+        """Rows; None where only a pass tells. A CSV file is indexed at the first question."""
+        return self.source.n_rows
+
+    @property
+    def n_blocks(self) -> int | None:
+        """Blocks; None where they cannot be read by number."""
+        return self.source.n_blocks
+
+    def describe(self) -> str:
+        """The data in words: name, size and encoding."""
+        rows = "rows" if self.n_rows is None else f"{self.n_rows} rows"
+        return f"{self.name}: {rows} of {self.n_visible}, {self.encoding.describe()}"
+
+    def blocks(self) -> Iterator[tuple[int, Encoded]]:
+        """(first row, encoded rows) of all blocks in natural order; each call is a new pass."""
+        for block in self.source.blocks():
+            yield block.first_row, self._encode(block)
+
+    def read_block(self, i: int) -> tuple[int, Encoded]:
+        """(first row, encoded rows) of block i."""
+        block = self.source.read_block(i)
+        return block.first_row, self._encode(block)
+
+    def load(self) -> Encoded:
+        """All rows in memory: an eighth of a byte per bit, four bytes per real value."""
+        if self.n_rows is None:
+            parts = [_plain(part) for _, part in self.blocks()]
+            rows = np.concatenate(parts)
+        else:
+            bits = self.kind == "bits"
+            width = -(-self.n_visible // 64) if bits else self.n_visible
+            rows = np.empty((self.n_rows, width), np.uint64 if bits else np.float32)
+            for first_row, part in self.blocks():
+                rows[first_row : first_row + len(part)] = _plain(part)
+        return PackedBits(rows, self.n_visible) if self.kind == "bits" else rows
+
+    def _encode(self, block: Block) -> Encoded:
+        return self.encoding.encode(block, self.name, kind=self.kind, place=self.source.place)
+
+
+def _plain(part: Encoded) -> NDArray[Any]:
+    return part.words if isinstance(part, PackedBits) else part
+
+
+def _may_be_real(block: Block) -> bool:
+    return not isinstance(block.values, PackedBits) and block.values.dtype.kind == "f"

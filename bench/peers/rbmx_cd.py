@@ -1,0 +1,49 @@
+"""`rbmx.train` on packed bits, where engine="auto" takes the exact sums of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import rbmx
+from rbmx.bench.task import CDTask
+from rbmx.bits import PackedBits
+from rbmx.params import RBMParams
+
+__all__ = ["RbmxLoop", "build"]
+
+
+class RbmxLoop:
+    label = "rbmx"
+    persistent = False
+    engine: Literal["auto", "blas"] = "auto"
+
+    def __init__(self, task: CDTask, images: npt.NDArray[np.uint8]) -> None:
+        rbmx.set_num_threads(task.threads)
+        self.weights = task.initial()
+        self.bits = PackedBits.pack(images)
+        self.config = rbmx.TrainConfig(
+            epochs=1,
+            batch_size=task.batch_size,
+            sampler=rbmx.CD(task.k),
+            optimizer=rbmx.SGD(lr=task.learning_rate),
+            shuffle=False,
+            seed=task.seed,
+            engine=self.engine,
+            monitor_rows=1,
+            visible_bias="keep",
+        )
+
+    def train(self, first: int, last: int) -> None:
+        rbmx.train(self.weights, self.bits[first:last], self.config, progress=False)
+        # A call without the state of the last one would repeat its random numbers.
+        self.config = replace(self.config, seed=self.config.seed + 1)
+
+    def params(self) -> RBMParams:
+        return self.weights
+
+
+build = RbmxLoop

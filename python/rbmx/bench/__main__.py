@@ -1,0 +1,95 @@
+"""``python -m rbmx.bench peers | threads | memory | csv``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rbmx.bench.harness import Report, WrongAnswerError
+from rbmx.bench.peers import PEERS
+
+__all__ = ["main"]
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rbmx.bench", description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    common.add_argument("--rounds", type=_positive, default=7, help="interleaved rounds (7)")
+    common.add_argument("--quick", action="store_true", help="few rows, 2 rounds: a trial run")
+    common.add_argument("--threads", type=_positive, default=2, help="threads of each (2)")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=summary, description=summary, parents=[common])
+
+    peers = add("peers", "CD-1 and CD-10 beside NumPy, torch, scikit-learn and bare sgemm")
+    peers.add_argument("--only", nargs="+", choices=PEERS, help="files of bench/peers")
+    for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
+        command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
+    memory = add("memory", "peak memory of training, and of streaming a large CSV file")
+    memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
+    add("csv", "the CSV parser beside np.loadtxt")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> Report:
+    from rbmx.data import mnist, mnist_path
+
+    gray, labels = mnist("train")
+    rounds = min(arguments.rounds, 2) if arguments.quick else arguments.rounds
+    n_rows = 4_000 if arguments.quick else 20_000
+    if arguments.command == "csv":
+        from rbmx.bench.csv_reading import run_csv
+
+        return run_csv(gray[:n_rows], labels[:n_rows], rounds=rounds)
+    if arguments.command == "memory":
+        from rbmx.bench.memory import run_memory
+
+        return run_memory(
+            mnist_path("train"),
+            gray[:n_rows],
+            labels[:n_rows],
+            csv_gigabytes=arguments.csv_gigabytes,
+            epochs=1 if arguments.quick else 2,
+            threads=arguments.threads,
+        )
+    images = (gray[:n_rows] > 127).view("uint8")
+    steps = tuple(arguments.k)
+    if arguments.command == "threads":
+        from rbmx.bench.threads import run_threads
+
+        return run_threads(images, steps=steps, rounds=rounds)
+    from rbmx.bench.peers import run_peers
+
+    names = tuple(arguments.only or PEERS)
+    return run_peers(images, steps=steps, names=names, rounds=rounds, threads=arguments.threads)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark; 1 when an answer was wrong, a limit passed, or something is missing."""
+    arguments = _parser().parse_args(argv)
+    try:
+        report = _run(arguments)
+    except (WrongAnswerError, OSError) as error:
+        print(f"rbmx.bench: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        report.write(arguments.json)
+    over = [row["name"] for row in report.rows if row.get("within") is False]
+    for name in over:
+        print(f"rbmx.bench: {name}: over the limit", file=sys.stderr)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

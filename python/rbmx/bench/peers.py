@@ -1,0 +1,225 @@
+"""Rows per second of CD-1 and CD-10 beside well-written loops in other libraries."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from rbmx.bench.contestant import Contestant, peers_folder, run_in_process
+from rbmx.bench.harness import (
+    Report,
+    Timing,
+    WrongAnswerError,
+    facts,
+    interleave,
+    table,
+)
+from rbmx.bench.task import (
+    TOLERANCE,
+    Answer,
+    CDTask,
+    check_task,
+    compare,
+    reconstruction_error,
+    reference_loop,
+)
+from rbmx.params import RBMParams
+
+__all__ = ["PEERS", "AnswerCheck", "Result", "run_peers", "sgemm_peak"]
+
+PEERS = (
+    "rbmx_cd",
+    "rbmx_blas",
+    "numpy_cd",
+    "torch_cd",
+    "torch_compile",
+    "sklearn_rbm",
+    "sgemm_floor",
+)
+
+CHECK_ROWS = 2_000
+
+
+def sgemm_peak() -> float:
+    """FLOP/s of NumPy's float32 product of two 1024 x 1024 matrices, best of 40."""
+    n = 1024
+    rng = np.random.default_rng(0)
+    a = rng.random((n, n), dtype=np.float32)
+    out = np.empty_like(a)
+    seconds = []
+    for _ in range(40):
+        start = time.perf_counter()
+        np.matmul(a, a, out=out)
+        seconds.append(time.perf_counter() - start)
+    return 2.0 * n**3 / min(seconds)
+
+
+class AnswerCheck:
+    """Compares contestants with the plain loop, which runs once per algorithm."""
+
+    def __init__(self, task: CDTask, images: npt.NDArray[np.uint8]) -> None:
+        self.task = check_task(task)
+        self.images = images[:CHECK_ROWS]
+        self.expected: dict[bool, RBMParams] = {}
+
+    def __call__(self, contestant: Contestant) -> Answer | None:
+        """The distance from the plain loop, None for a floor; WrongAnswerError if too far."""
+        answer = contestant.answer(self.task, self.images)
+        if answer is None:
+            return None
+        persistent = contestant.persistent
+        if persistent not in self.expected:
+            plain = reference_loop(self.task, self.images, persistent=persistent)
+            self.expected[persistent] = plain
+        distance = compare(self.task.initial(), answer, self.expected[persistent])
+        if not distance.within(TOLERANCE):
+            raise WrongAnswerError(
+                f"{contestant.name}: wrong updates, relative distance from the plain loop's: "
+                f"{distance}; expected at most {TOLERANCE}"
+            )
+        return distance
+
+
+def _start(
+    stack: ExitStack, names: tuple[str, ...], task: CDTask, images: npt.NDArray[np.uint8]
+) -> tuple[list[Contestant], dict[str, str]]:
+    """Start and check all contestants; those that cannot run here come back with the reason."""
+    check = AnswerCheck(task, images)
+    running: list[Contestant] = []
+    skipped: dict[str, str] = {}
+    for name in names:
+        print(f"  checking {name}: ", end="", file=sys.stderr, flush=True)
+        try:
+            contestant = stack.enter_context(Contestant(name, task, images))
+            distance = check(contestant)
+            outcome = f"right ({distance})" if distance else "a floor, trains nothing"
+            print(outcome, file=sys.stderr)
+            contestant.train(0, CHECK_ROWS)
+            running.append(contestant)
+        except (ImportError, NotImplementedError) as reason:
+            skipped[name] = str(reason)
+            print(f"left out: {reason}", file=sys.stderr)
+    return running, skipped
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one contestant in one case."""
+
+    name: str
+    label: str
+    task: CDTask
+    n_rows: int
+    timing: Timing
+    ours: Timing | None
+    peak: float
+    error: float | None
+
+    def rows_per_second(self, seconds: float) -> float:
+        """What a round of that many seconds means."""
+        return self.n_rows / seconds
+
+    @property
+    def flops(self) -> float:
+        """What a dense loop would have to compute per second to be as fast."""
+        return self.task.dense_flops_per_row() * self.rows_per_second(self.timing.median)
+
+    @property
+    def rbmx_is(self) -> float | None:
+        """How many times faster rbmx is, by the medians."""
+        return self.timing.median / self.ours.median if self.ours else None
+
+    def cells(self) -> list[str]:
+        """The line of the table."""
+        low, high = (self.rows_per_second(s) for s in (self.timing.worst, self.timing.best))
+        return [
+            self.label,
+            f"{self.rows_per_second(self.timing.median):,.0f}",
+            f"{low:,.0f} - {high:,.0f}",
+            "-" if self.rbmx_is is None else f"{self.rbmx_is:.2f}x",
+            f"{self.flops / 1e9:,.0f}",
+            f"{self.flops / self.peak:.2f}",
+            "-" if self.error is None else f"{self.error:.4f}",
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """The same and every round."""
+        return {
+            "case": f"CD-{self.task.k}",
+            "name": self.name,
+            "label": self.label,
+            "rows_per_second": self.rows_per_second(self.timing.median),
+            "rbmx_is_times": self.rbmx_is,
+            "dense_equivalent_gflops": self.flops / 1e9,
+            "sgemm_peak_gflops": self.peak / 1e9,
+            "reconstruction_error_at_end": self.error,
+            **self.timing.to_json(),
+        }
+
+
+def _error(contestant: Contestant, images: npt.NDArray[np.uint8]) -> float | None:
+    """What the contestant has learned by now."""
+    params = contestant.params()
+    return None if params is None else reconstruction_error(params, images[:CHECK_ROWS])
+
+
+def _text(task: CDTask, results: list[Result], rounds: int) -> str:
+    """The table of one case."""
+    head = ["", "rows/s", "min - max", "rbmx is", "GFLOP/s", "/ peak", "error"]
+    first = results[0]
+    return (
+        f"CD-{task.k}, {task.n_visible}-{task.n_hidden}, batch {task.batch_size}, "
+        f"{first.n_rows:,} rows binarised at pixel > 127, {task.threads} threads, "
+        f"{rounds} interleaved rounds\n"
+        f"{table(head, [result.cells() for result in results])}\n"
+        "rows/s: median over the rounds. GFLOP/s: what a dense loop would compute in that time; "
+        f"peak: sgemm of 1024^3 by NumPy, {first.peak / 1e9:,.0f} GFLOP/s;\n"
+        "error: squared error per pixel of the reconstruction after all rounds.\n"
+    )
+
+
+def run_peers(
+    images: npt.NDArray[np.uint8],
+    *,
+    steps: tuple[int, ...] = (1, 10),
+    names: tuple[str, ...] = PEERS,
+    rounds: int = 7,
+    threads: int = 2,
+) -> Report:
+    """Check and time all contestants; prints one table per number of Gibbs steps.
+
+    Args:
+        images: 0/1 bytes, shape (rows, 784), rows a multiple of the batch size 100.
+        steps: the k of each case.
+        names: files of bench/peers, without .py.
+        rounds: how often each contestant passes over the images.
+        threads: of every contestant.
+    """
+    peers_folder()
+    report = Report(
+        "peers",
+        {"rows": len(images), "rounds": rounds, "steps": list(steps), "names": list(names)},
+        facts(threads=threads),
+    )
+    for k in steps:
+        task = CDTask(k=k, n_visible=images.shape[1], threads=threads)
+        before = run_in_process(threads, sgemm_peak)
+        with ExitStack() as stack:
+            running, skipped = _start(stack, names, task, images)
+            timings = interleave({c.name: partial(c.train, 0, len(images)) for c in running}, rounds=rounds)
+            errors = {c.name: _error(c, images) for c in running}
+        peak = max(before, run_in_process(threads, sgemm_peak))
+        ours = timings.get("rbmx_cd")
+        results = [
+            Result(c.name, c.label, task, len(images), timings[c.name], ours, peak, errors[c.name]) for c in running
+        ]
+        print(_text(task, results, rounds), flush=True)
+        report.rows += [result.to_json() for result in results]
+        report.rows += [{"case": f"CD-{k}", "name": name, "skipped": reason} for name, reason in skipped.items()]
+    return report

@@ -37,9 +37,6 @@ void add_panels(const Minibatch& m, std::int64_t rows, const GradientScratch& sc
   const Range panels = member.split(m.up.n_panels);
   for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
     switch (m.up.width / kLanes) {
-      case 1:
-        add_panel<1>(m, panel, rows, scratch, sums);
-        break;
       case 2:
         add_panel<2>(m, panel, rows, scratch, sums);
         break;

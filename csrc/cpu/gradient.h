@@ -13,7 +13,7 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
-inline constexpr std::int64_t kChunkRows = 128;
+inline constexpr std::int64_t kChunkRows = 128;  // even: a list of all rows stays inside its place
 inline constexpr std::int64_t kQuadUnits =
     256;  // visible units whose lists are built together: four words
 
@@ -35,6 +35,11 @@ struct Chunks {
   std::int64_t
       divisor;  // mean over rows = D / divisor: the least common multiple of the two counts
 };
+
+// the table's row of zeros, behind the rows of its one or three parts
+RBMX_INLINE std::int64_t zero_row(const Chunk& chunk) {
+  return chunk.phase == Phase::both ? 3 * chunk.rows : chunk.rows;
+}
 
 RBMX_INLINE std::int64_t gcd(std::int64_t a, std::int64_t b) {
   while (b != 0) {
@@ -170,31 +175,37 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
         n = list_rows_of_unit(x1, y1, 0, lists.pitch, out);
         lists.difference[unit0 + u] -= chunks.negative_scale * ones1;
       }
+      if (n % 2 != 0) out[n++] = static_cast<std::uint16_t>(zero_row(chunk) * lists.pitch);
       lists.lengths[list] = static_cast<std::uint16_t>(n);
     }
   }
 }
 
-// The table of a chunk for one panel, from the panel's means in units of 2^-15 (rows, width).
+// The table of a chunk for one panel, from the panel's means in units of 2^-15 (rows, width); its
+// last row, which evens out lists of odd length, is zero.
 template <int V>
 RBMX_INLINE void build_table(const Chunk& chunk, const std::int16_t* positive,
                              const std::int16_t* negative, std::int16_t* table) {
+  static_assert(V % 2 == 0, "rows are added as pairs of vectors");
   constexpr std::int64_t width = V * kLanes;
   const std::int64_t n = chunk.rows;
+  const bool both = chunk.phase == Phase::both;
   for (std::int64_t r = 0; r < n; ++r) {
-    for (int i = 0; i < V; ++i) {
+    for (int i = 0; i < V; i += 2) {
       const std::int64_t from = (chunk.first + r) * width + i * kLanes, to = r * width + i * kLanes;
-      if (chunk.phase == Phase::both) {
-        const Shorts p0 = load<Shorts>(positive + from), p1 = load<Shorts>(negative + from);
-        store(table + to, p0);
-        store(table + n * width + to, static_cast<Shorts>(-p1));
-        store(table + 2 * n * width + to, static_cast<Shorts>(p0 - p1));
-      } else {
-        store(table + to,
-              load<Shorts>((chunk.phase == Phase::positive ? positive : negative) + from));
+      if (!both) {
+        const std::int16_t* means = chunk.phase == Phase::positive ? positive : negative;
+        store(table + to, interleaved(load<ShortPair>(means + from)));
+        continue;
       }
+      const ShortPair p0 = interleaved(load<ShortPair>(positive + from));
+      const ShortPair p1 = interleaved(load<ShortPair>(negative + from));
+      store(table + to, p0);
+      store(table + n * width + to, ShortPair{-p1.first, -p1.second});
+      store(table + 2 * n * width + to, ShortPair{p0.first - p1.first, p0.second - p1.second});
     }
   }
+  std::memset(table + zero_row(chunk) * width, 0, width * sizeof(std::int16_t));
 }
 
 template <int V>
@@ -203,9 +214,10 @@ RBMX_INLINE void add_table_rows(const UnitLists& lists, std::int64_t list,
   const std::uint16_t* entry = lists.entries + list * kChunkRows;
   const std::uint16_t* end = entry + lists.lengths[list];
   const char* rows = reinterpret_cast<const char*>(table);
-  for (; entry != end; ++entry) {
-    const auto* row = reinterpret_cast<const std::int16_t*>(rows + *entry);
-    for (int i = 0; i < V; ++i) sum[i] += to_ints(load<Shorts>(row + i * kLanes));
+  for (; entry != end; entry += 2) {
+    const auto* a = reinterpret_cast<const std::int16_t*>(rows + entry[0]);
+    const auto* b = reinterpret_cast<const std::int16_t*>(rows + entry[1]);
+    for (int i = 0; i < V; i += 2) add_rows(a + i * kLanes, b + i * kLanes, sum[i], sum[i + 1]);
   }
 }
 
@@ -229,7 +241,7 @@ struct GradientScratch {
 RBMX_INLINE GradientScratch make_gradient_scratch(Arena& arena, std::int64_t n_visible,
                                                   std::int64_t width, std::int64_t max_chunks) {
   const std::int64_t kept = max_chunks > 1 ? round_up(n_visible, kLanes) * width : 0;
-  return {arena.take<std::int16_t>(3 * kChunkRows * width), arena.take<std::int32_t>(kept),
+  return {arena.take<std::int16_t>((3 * kChunkRows + 1) * width), arena.take<std::int32_t>(kept),
           arena.take<std::int32_t>(kept)};
 }
 

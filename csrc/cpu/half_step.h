@@ -94,8 +94,7 @@ RBMX_INLINE void philox_lanes(std::uint32_t first_unit, std::uint32_t row_group,
 
 // The sixteen bits of a call that belong to row `row` (mod 8) of its group.
 RBMX_INLINE Ints draw16(const Words (&call)[4], int row) {
-  const Words word = call[row >> 1];
-  return (Ints)((row & 1) != 0 ? word >> 16 : word & 0xFFFFu);
+  return (Ints)((call[row >> 1] >> (16 * (row & 1))) & 0xFFFFu);
 }
 
 // What a half-step leaves behind; null pointers for what is not wanted. Row r of the block is row
@@ -133,7 +132,8 @@ static inline void activate(const Projection& p, std::int64_t panel, const std::
         const Floats mean =
             sigmoid(pre_activation(sums + (r - first) * p.width + i * kLanes, bias));
         if (out.means != nullptr) {
-          std::memcpy(out.means + r * p.n_out + unit, &mean,
+          const Floats copy = mean;  // so that mean itself needs no place in memory
+          std::memcpy(out.means + r * p.n_out + unit, &copy,
                       sizeof(float) * static_cast<std::size_t>(smaller(live, kLanes)));
         }
         if (out.counts != nullptr) {

@@ -64,9 +64,9 @@ RBMX_INLINE int panel_vectors(std::int64_t n_out) {
   return best;
 }
 
-// Gradients want a power of two vectors of hidden units, at most kHiddenPanel units.
+// Gradients want a power of two vectors of hidden units, two or more, at most kHiddenPanel units.
 RBMX_INLINE int hidden_vectors(std::int64_t n_hidden) {
-  int vectors = 1;
+  int vectors = 2;
   while (vectors * kLanes < n_hidden && vectors * kLanes < kHiddenPanel) vectors *= 2;
   return vectors;
 }

@@ -42,8 +42,20 @@ RBMX_INLINE void store(T* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-RBMX_INLINE Ints to_ints(Shorts v) { return __builtin_convertvector(v, Ints); }
-RBMX_INLINE Shorts to_shorts(Ints v) { return __builtin_convertvector(v, Shorts); }
+RBMX_INLINE Ints to_ints(Shorts v) {
+#if defined(__AVX512F__)
+  return (Ints)_mm512_cvtepi16_epi32((__m256i)v);  // GCC 12 would widen the halves one by one
+#else
+  return __builtin_convertvector(v, Ints);
+#endif
+}
+RBMX_INLINE Shorts to_shorts(Ints v) {
+#if defined(__AVX512F__)
+  return (Shorts)_mm512_cvtepi32_epi16((__m512i)v);
+#else
+  return __builtin_convertvector(v, Shorts);
+#endif
+}
 RBMX_INLINE Floats to_floats(Ints v) { return __builtin_convertvector(v, Floats); }
 RBMX_INLINE Ints truncate(Floats v) { return __builtin_convertvector(v, Ints); }
 RBMX_INLINE Words lane_numbers() {
@@ -129,6 +141,42 @@ RBMX_INLINE int list_ones(std::uint32_t word, std::uint16_t start, std::uint16_t
     out[n++] = static_cast<std::uint16_t>(start + __builtin_ctz(word) * pitch);
   }
   return n;
+#endif
+}
+
+// Two vectors of shorts, side by side.
+struct ShortPair {
+  Shorts first;
+  Shorts second;
+};
+
+// The order in which add_rows wants a pair of vectors of shorts to stand in memory.
+RBMX_INLINE ShortPair interleaved(ShortPair natural) {
+#if defined(__AVX512VNNI__)
+  const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m512i pair = _mm512_permutexvar_epi64(order, load<__m512i>(&natural));
+  std::memcpy(&natural, &pair, sizeof natural);
+#elif defined(__AVX2__)
+  const __m256i pair = _mm256_permute4x64_epi64(load<__m256i>(&natural), 0xD8);
+  std::memcpy(&natural, &pair, sizeof natural);
+#endif
+  return natural;
+}
+
+// low and high += the interleaved pairs at a and at b, widened: the shorts of a and b are brought
+// together lane by lane, so that one multiply-add by ones widens and sums both.
+RBMX_INLINE void add_rows(const std::int16_t* a, const std::int16_t* b, Ints& low, Ints& high) {
+#if defined(__AVX512VNNI__)
+  const __m512i x = load<__m512i>(a), y = load<__m512i>(b), ones = _mm512_set1_epi16(1);
+  low = (Ints)_mm512_dpwssd_epi32((__m512i)low, _mm512_unpacklo_epi16(x, y), ones);
+  high = (Ints)_mm512_dpwssd_epi32((__m512i)high, _mm512_unpackhi_epi16(x, y), ones);
+#elif defined(__AVX2__)
+  const __m256i x = load<__m256i>(a), y = load<__m256i>(b), ones = _mm256_set1_epi16(1);
+  low += (Ints)_mm256_madd_epi16(_mm256_unpacklo_epi16(x, y), ones);
+  high += (Ints)_mm256_madd_epi16(_mm256_unpackhi_epi16(x, y), ones);
+#else
+  low += to_ints(load<Shorts>(a)) + to_ints(load<Shorts>(b));
+  high += to_ints(load<Shorts>(a + kLanes)) + to_ints(load<Shorts>(b + kLanes));
 #endif
 }
 

@@ -166,9 +166,6 @@ void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains, 
   t.watch[member.index] = {0.0f, false};
   for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
     switch (t.m.up.width / kLanes) {
-      case 1:
-        update_panel<1>(t, panel, rows, n_chains, rates, member);
-        break;
       case 2:
         update_panel<2>(t, panel, rows, n_chains, rates, member);
         break;

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,13 @@ import safetensors.numpy
 
 from rbmx.data.encoding import Encoding
 from rbmx.errors import CheckpointError
+from rbmx.files import write_atomically
 from rbmx.params import RBMParams
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
 from rbmx.training.state import TrainState
 
-__all__ = ["Checkpoint", "check_writable", "load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "rbmx.rbm.1"
 PARAMETERS = ("weight", "visible_bias", "hidden_bias")
@@ -103,41 +102,3 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise OSError now if a file could not be written here later."""
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{target}: expected a file to write, got a folder")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(f"{target}: no permission to write this file")
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
-        pass
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file beside its place, flush it to the disk, and rename it into place."""
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

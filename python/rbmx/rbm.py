@@ -14,7 +14,7 @@ import numpy as np
 from rbmx.backends import Rows, as_array, backend_for
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from rbmx.data import Dataset, Encoding, open_source
+from rbmx.data import Encoding, open_source
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
@@ -283,7 +283,6 @@ class RBM(nn.Module):
                 visible_bias=visible_bias,
                 buffer_bytes=buffer_bytes,
             )
-        dataset = open_source(data)
         native = self._is_native()
         if not native:
             self._tell_slow("fit")
@@ -291,11 +290,11 @@ class RBM(nn.Module):
         try:
             result = train(
                 params,
-                dataset,
+                data,
                 config,
                 state=self.train_state if resume else None,
                 validation=validation,
-                callbacks=[*callbacks, _Remember(self, config, dataset, resume)],
+                callbacks=[*callbacks, _Remember(self, config, resume)],
                 progress=progress,
             )
         finally:
@@ -352,7 +351,9 @@ class RBM(nn.Module):
 
     def log_likelihood(self, data: Any) -> Estimate:
         """Mean log p(v) over the rows of `data`, in nats, with the method of log_partition."""
-        return exact.log_likelihood(self._params_copy(), open_source(data).load())
+        return exact.log_likelihood(
+            self._params_copy(), open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+        )
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""
@@ -449,15 +450,15 @@ class RBM(nn.Module):
 class _Remember:
     """Keeps state and history on the module while it trains, so that nothing is lost by an interrupt."""
 
-    def __init__(self, module: RBM, config: TrainConfig, dataset: Dataset, resume: bool) -> None:
-        self.module, self.config, self.encoding = module, config, dataset.encoding
+    def __init__(self, module: RBM, config: TrainConfig, resume: bool) -> None:
+        self.module, self.config = module, config
         self.before = list(module.history) if resume else []
 
     def on_train_end(self, trainer: Any) -> None:
         """Also called when training was interrupted or failed."""
         self.module.train_state = trainer.state
         self.module._config = self.config
-        self.module._encoding = self.encoding
+        self.module._encoding = trainer.dataset.encoding
         self.module.history = self.before + trainer.history
 
 

@@ -81,11 +81,7 @@ class NativeBackend:
 
     def _exact(self, rows: Rows) -> PackedBits | None:
         """The rows where the bit kernels apply to them."""
-        if isinstance(rows, PackedBits):
-            return None if self.engine == "blas" else rows
-        if self.engine == "binary":
-            raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
-        return None
+        return rows if isinstance(rows, PackedBits) and self.engine != "blas" else None
 
     def _mean(self, params: RBMParams, side: str, given: Rows) -> Float32s:
         bits = self._exact(given)
@@ -208,6 +204,8 @@ class NativeBackend:
         progress: Progress | None = None,
     ) -> Outcome:
         """Thousands of minibatches in one native call with the GIL released."""
+        if self.engine == "binary" and not isinstance(rows, PackedBits):
+            raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
         settings = _core.Settings(
             batch_size=batches.batch_size,
             gibbs_steps=batches.gibbs_steps,

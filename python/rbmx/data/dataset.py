@@ -32,7 +32,7 @@ class Dataset:
     def _settle_kind(self) -> Kind:
         if self.encoding.binarize is not None:
             return "bits"
-        if self.encoding.scale is not None:
+        if self.encoding.scale is not None or self.encoding.unbounded:
             return "real"
         # Data in memory are asked to the end; elsewhere the first block speaks for all, and one
         # that later proves it wrong is an error with a remedy.

@@ -35,11 +35,13 @@ class Encoding:
         scale: what values are divided by. Giving it without `binarize` says that values are real;
             without either, values of only 0 and 1 become bits.
         seed: of the draws of "sample"; 0 elsewhere.
+        unbounded: real values of any size, for Gaussian visible units; without it they lie in [0, 1].
     """
 
     binarize: float | Literal["sample"] | None = None
     scale: float | None = None
     seed: int = 0
+    unbounded: bool = False
 
     def __post_init__(self) -> None:
         if self.binarize is not None and self.binarize != "sample":
@@ -55,6 +57,8 @@ class Encoding:
                 f"scale: binarize={self.binarize:g} compares the raw values, so scale="
                 f"{self.scale:g} would not be used; give one of the two"
             )
+        if self.unbounded and self.binarize is not None:
+            raise ValueError("unbounded: expected no binarize beside it")
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)):
             raise TypeError(f"seed: expected an int, got {self.seed!r}")
         # where nothing is drawn the seed is nothing two encodings could differ in
@@ -68,6 +72,8 @@ class Encoding:
             return f"sampled with probability {ratio}, seed {self.seed}"
         if self.binarize is not None:
             return f"binarised at value > {self.binarize:g}"
+        if self.unbounded and self.scale is None:
+            return "real values of any size"
         return "values as they are" if self.scale is None else f"real values, value / {self.scale:g}"
 
     def to_json(self) -> str:
@@ -78,7 +84,7 @@ class Encoding:
     def from_json(cls, text: str) -> Encoding:
         """The rule that to_json wrote."""
         fields = json.loads(text)
-        if not isinstance(fields, dict) or not set(fields) <= {"binarize", "scale", "seed"}:
+        if not isinstance(fields, dict) or not set(fields) <= {"binarize", "scale", "seed", "unbounded"}:
             raise ValueError(f"encoding: expected binarize, scale and seed as JSON, got {text!r}")
         return cls(**fields)
 
@@ -86,7 +92,7 @@ class Encoding:
         """What such values become, if they are all there is; integers can only be 0 and 1."""
         if isinstance(values, PackedBits) or self.binarize is not None:
             return "bits"
-        if self.scale is not None:
+        if self.scale is not None or self.unbounded:
             return "real"
         if values.dtype.kind in "biu":
             return "bits"
@@ -118,7 +124,10 @@ class Encoding:
         if self.binarize is not None and self.binarize != "sample":
             checked.require_finite()
             return PackedBits.pack(above(values, self.binarize))
-        checked.require_range(self.scale)
+        if self.unbounded:
+            checked.require_finite()
+        else:
+            checked.require_range(self.scale)
         if self.binarize == "sample":
             return self._sample(values, block.first_row)
         if kind == "bits":

@@ -44,6 +44,7 @@ def open_source(
     binarize: float | Literal["sample"] | None = None,
     scale: float | None = None,
     seed: int = 0,
+    unbounded: bool = False,
     name: str | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
 ) -> Dataset:
@@ -58,16 +59,17 @@ def open_source(
         binarize: a threshold (1 where the raw value is greater), "sample" or None; see Encoding.
         scale: what values are divided by: 255 for grey levels.
         seed: of the draws of binarize="sample".
+        unbounded: real values of any size, for Gaussian visible units.
         name: what errors call the data; the path by default.
         on_bad_row: for CSV: "raise", or "skip" to leave bad lines out, counted and reported.
     """
-    encoding = Encoding(binarize=binarize, scale=scale, seed=seed)
+    encoding = Encoding(binarize=binarize, scale=scale, seed=seed, unbounded=unbounded)
     is_csv = isinstance(data, (str, os.PathLike)) and file_format(data) == "csv"
     if not is_csv and (not isinstance(label, Unset) or on_bad_row != "raise"):
         option = "on_bad_row" if isinstance(label, Unset) else "label"
         raise ValueError(f"{option}: is for CSV files, and {_kind_in_words(data)} was given")
     if isinstance(data, Dataset):
-        if encoding != Encoding() or name is not None:
+        if encoding not in (Encoding(), Encoding(unbounded=True)) or name is not None:
             raise ValueError("binarize, scale, seed, name: the Dataset given has its own")
         return data
     if is_csv:

@@ -10,7 +10,7 @@ from rbmx.backends import ENGINES
 from rbmx.samplers import CD, PCD, Sampler
 from rbmx.training.optimizers import SGD
 from rbmx.training.penalties import L2, weight_decay
-from rbmx.training.schedules import ExponentialDecay, LinearDecay, Schedule
+from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule
 
 __all__ = ["TrainConfig"]
 
@@ -90,15 +90,17 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The settings that to_dict gave.
+        """The settings that to_dict gave; a schedule that was a function is Forgotten.
 
         Raises:
-            ValueError: an unknown setting, or a schedule that was a function.
+            ValueError: an unknown setting.
         """
         return cls(**{name: _from_json(value) for name, value in values.items()})
 
 
 def _to_json(value: Any) -> Any:
+    if isinstance(value, Forgotten):
+        return {"type": "function", "name": value.name}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__, **dataclasses.asdict(value)}
     if isinstance(value, tuple):
@@ -115,6 +117,8 @@ def _from_json(value: Any) -> Any:
         return value
     settings = dict(value)
     name = settings.pop("type", None)
+    if name == "function":
+        return Forgotten(**settings)
     if name not in _SETTINGS:
         raise ValueError(f"cannot rebuild {name!r} from a file: pass this setting again")
     return _SETTINGS[name](**settings)

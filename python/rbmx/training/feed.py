@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,37 +68,25 @@ class Feed:
             self._resident = self.dataset.load()
             yield from self._whole(self._resident, key)
             return
-        rest: Rows | None = None
-        windows = self._collect(key)
-        window = next(windows)
+        buffer = _Buffer(self.dataset, self.window_rows)
         index = 0
-        for following in windows:
-            rows = window if rest is None else _join([rest, window])
-            full = len(rows) // self.batch_size * self.batch_size
-            order = self._order(len(rows), key, index)
-            yield Window(rows, order[:full])
-            rest = rows[order[full:]]
-            window, index = following, index + 1
-        if index == 0 and n_rows is None:  # a source of unknown length that fitted after all
-            self._resident = window
-            yield from self._whole(window, key)
-            return
-        rows = window if rest is None else _join([rest, window])
-        yield Window(rows, self._order(len(rows), key, index))
+        for block in self._blocks(key):
+            taken = buffer.take(block, 0)
+            while taken < len(block):
+                order = self._order(buffer.held, key, index)
+                full = buffer.held // self.batch_size * self.batch_size
+                yield Window(buffer.rows(), order[:full])
+                buffer.keep(order[full:])
+                index += 1
+                taken = buffer.take(block, taken)
+        if index == 0:  # a source of unknown length that fitted after all
+            self._resident = buffer.copy()
+            yield from self._whole(self._resident, key)
+        else:
+            yield Window(buffer.rows(), self._order(buffer.held, key, index))
 
     def _order(self, n: int, key: Key, window: int) -> NDArray[np.int64]:
         return permutation(n, key.fold_in(window)) if self.shuffle else np.arange(n)
-
-    def _collect(self, key: Key) -> Iterator[Rows]:
-        parts: list[Rows] = []
-        held = 0
-        for block in self._blocks(key):
-            if parts and held + len(block) > self.window_rows:
-                yield _join(parts)
-                parts, held = [], 0
-            parts.append(block)
-            held += len(block)
-        yield _join(parts)
 
     def _blocks(self, key: Key) -> Iterator[Rows]:
         n_blocks = self.dataset.n_blocks
@@ -109,10 +98,36 @@ class Feed:
                 yield self.dataset.read_block(int(i))[1]
 
 
-def _join(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], PackedBits):
-        words = np.concatenate([part.words for part in parts if isinstance(part, PackedBits)])
-        return PackedBits(words, parts[0].n_units)
-    return np.concatenate([part for part in parts if not isinstance(part, PackedBits)])
+class _Buffer:
+    """Memory for one window, taken once; the operating system gives pages as rows arrive."""
+
+    def __init__(self, dataset: Dataset, capacity: int) -> None:
+        self._units = dataset.n_visible
+        self._bits = dataset.kind == "bits"
+        width = -(-self._units // 64) if self._bits else self._units
+        self._values: NDArray[Any] = np.empty((capacity, width), np.uint64 if self._bits else np.float32)
+        self.held = 0
+
+    def take(self, block: Rows, start: int) -> int:
+        """Copy rows of the block from `start` on as long as there is room; the first row not taken."""
+        values = block.words if isinstance(block, PackedBits) else block
+        stop = min(len(values), start + len(self._values) - self.held)
+        self._values[self.held : self.held + stop - start] = values[start:stop]
+        self.held += stop - start
+        return stop
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Move these rows to the front and forget the others."""
+        self._values[: len(rows)] = self._values[rows]
+        self.held = len(rows)
+
+    def rows(self) -> Rows:
+        """What is held, without a copy."""
+        return self._as_rows(self._values[: self.held])
+
+    def copy(self) -> Rows:
+        """What is held, in memory of its own."""
+        return self._as_rows(self._values[: self.held].copy())
+
+    def _as_rows(self, values: NDArray[Any]) -> Rows:
+        return PackedBits(values, self._units) if self._bits else values

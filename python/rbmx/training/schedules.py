@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ExponentialDecay", "LinearDecay", "Schedule"]
+__all__ = ["ExponentialDecay", "Forgotten", "LinearDecay", "Schedule"]
 
 Schedule = Callable[[int, int], float]
 
@@ -46,3 +46,18 @@ class ExponentialDecay:
     def __call__(self, epoch: int, epochs: int) -> float:
         """Rate ** epoch."""
         return self.rate**epoch
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Stands in a loaded model for a schedule that was a function, which no file can hold.
+
+    Attributes:
+        name: of the function.
+    """
+
+    name: str
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Always an error: going on without the schedule would be another run."""
+        raise ValueError(f"schedule: the function {self.name!r} is not in the model file: pass it again")

@@ -20,6 +20,7 @@ from rbmx.training.callbacks import ProgressBar, StopTraining
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
+from rbmx.training.interrupt import DeferredInterrupt
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -87,9 +88,8 @@ class Trainer:
     ) -> None:
         self.params = params
         self.config = config or TrainConfig()
-        self.dataset: Dataset = open_source(data)
+        self.dataset: Dataset = self._open(data)
         self.history: list[EpochRecord] = []
-        self._check_width(self.dataset)
         self._backend = backend_for(params, self.config.engine, reproducible=self.config.reproducible)
         key = Key(self.config.seed)
         self._noise_key = key.fold_in(Purpose.TRAINING)
@@ -104,9 +104,9 @@ class Trainer:
         self._monitor = _first_rows(self.dataset, self.config.monitor_rows)
         self._validation = None
         if validation is not None:
-            validation_set = open_source(validation)
-            self._check_width(validation_set)
+            validation_set = self._open(validation)
             self._validation = _first_rows(validation_set, VALIDATION_ROWS)
+        self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
         self._callbacks = [*callbacks, ProgressBar()] if show else list(callbacks)
 
@@ -114,8 +114,10 @@ class Trainer:
         """Train until config.epochs epochs are done."""
         self._call("on_train_start")
         try:
-            while self.state.epoch < self.config.epochs:
-                self._run_epoch()
+            with self._interrupt:
+                while self.state.epoch < self.config.epochs:
+                    self._run_epoch()
+                    self._interrupt.deliver()
         except StopTraining:
             pass
         finally:
@@ -129,11 +131,11 @@ class Trainer:
             self._run_window(window)
         seconds = time.perf_counter() - started
         rows = state.epoch_rows
-        state.epoch += 1
-        state.epoch_rows = 0
         error, energy = self._measure(self._monitor)
         validation = (None, None) if self._validation is None else self._measure(self._validation)
-        rate = self.config.learning_rate(state.epoch - 1)
+        rate = self.config.learning_rate(state.epoch)
+        state.epoch += 1
+        state.epoch_rows = 0
         record = EpochRecord(
             state.epoch, rows, seconds, (rows - first) / max(seconds, 1e-9), rate, error, energy, *validation
         )
@@ -178,6 +180,7 @@ class Trainer:
     def _report(self, batches: int, rows: int) -> None:
         done = self.state.epoch_rows + min(rows, batches * self.config.batch_size)
         self._call("on_batches", done, self.dataset.n_rows)
+        self._interrupt.deliver()
 
     def _measure(self, rows: Rows) -> tuple[float, float]:
         values = as_array(rows)
@@ -191,11 +194,13 @@ class Trainer:
             if function is not None:
                 function(self, *arguments)
 
-    def _check_width(self, dataset: Dataset) -> None:
+    def _open(self, data: Any) -> Dataset:
+        dataset = open_source(data, unbounded=self.params.visible != "bernoulli")
         if dataset.n_visible != self.params.n_visible:
             raise DataError(
                 f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
             )
+        return dataset
 
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config

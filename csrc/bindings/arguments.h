@@ -73,14 +73,29 @@ inline Model model(const py::array& weight, const py::array& visible_bias,
   return m;
 }
 
+// a set bit behind the last unit would name a weight that is not there
+inline void refuse_tail(const std::uint64_t* words, std::int64_t rows, std::int64_t units,
+                        const char* name) {
+  if (units % 64 == 0) return;
+  const std::int64_t stride = words_for(units);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    if (words[row * stride + stride - 1] >> (units % 64) != 0) {
+      throw py::value_error(std::string(name) + ": expected zero bits behind the " +
+                            std::to_string(units) + " units of row " + std::to_string(row));
+    }
+  }
+}
+
 inline Bits bits(const py::array& words, const char* name, std::int64_t units) {
   auto w = checked<std::uint64_t>(words, name, {-1, words_for(units)});
+  refuse_tail(w.data(), w.shape(0), units, name);
   return {w.data(), w.shape(0), units, words_for(units)};
 }
 
 inline MutableBits mutable_bits(const py::array& words, const char* name, std::int64_t units) {
   auto w = checked<std::uint64_t>(words, name, {-1, words_for(units)});
   if (!w.writeable()) throw py::value_error(std::string(name) + ": expected a writable array");
+  refuse_tail(w.data(), w.shape(0), units, name);
   return {w.mutable_data(), w.shape(0), units, words_for(units)};
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 using KeyWords = std::pair<std::uint32_t, std::uint32_t>;
 
+std::int64_t work(const Model& m, std::int64_t rows) { return rows * m.n_visible * m.n_hidden; }
 std::int64_t units_in(const Model& m, Side s) {
   return s == Side::hidden ? m.n_visible : m.n_hidden;
 }
@@ -30,7 +31,7 @@ py::array mean(const py::array& weight, const py::array& visible_bias, const py:
   float* values = out.mutable_data();
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(work(m, in.rows));
     reference ? ref::mean(m, s, in, values) : kernels().mean(threads, m, s, in, values);
   }
   return out;
@@ -48,7 +49,7 @@ py::array sample(const py::array& weight, const py::array& visible_bias,
   const MutableBits samples = mutable_bits(out, "out", units_out(m, s));
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(work(m, in.rows));
     reference ? ref::sample(m, s, in, at, samples)
               : kernels().sample(threads, m, s, in, at, samples);
   }
@@ -74,7 +75,7 @@ DenseResult run_dense(const py::array& weight, const py::array& visible_bias,
   const MutableBits samples = sampling ? mutable_bits(result.samples, "out", n_out) : MutableBits{};
   float* means = result.means.mutable_data();
   const py::gil_scoped_release release;
-  Team threads = team();
+  Team threads = team(work(m, rows.rows));
   kernels().mean_dense(threads, m, s, rows, at, canonical ? Product::canonical : Product::blas,
                        means, samples);
   return result;
@@ -103,7 +104,7 @@ void gibbs(const py::array& weight, const py::array& visible_bias, const py::arr
   const Place at = place(key, first_row, step);
   if (steps < 0) throw py::value_error("steps: expected 0 or more, got " + std::to_string(steps));
   const py::gil_scoped_release release;
-  Team threads = team();
+  Team threads = team(work(m, v.rows));
   reference ? ref::gibbs(m, v, steps, at) : kernels().gibbs(threads, m, v, steps, at);
 }
 
@@ -115,7 +116,7 @@ py::array free_energy(const py::array& weight, const py::array& visible_bias,
   double* values = out.mutable_data();
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(work(m, v.rows));
     reference ? ref::free_energy(m, v, values) : kernels().free_energy(threads, m, v, values);
   }
   return out;
@@ -137,29 +138,42 @@ py::tuple cd_statistics(const py::array& weight, const py::array& visible_bias,
   const Statistics sums = {w.mutable_data(), b.mutable_data(), c.mutable_data()};
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(work(m, v.rows));
     reference ? ref::cd_statistics(m, v, gibbs_steps, at, sums)
               : kernels().cd_statistics(threads, m, v, gibbs_steps, at, sums);
   }
   return py::make_tuple(w, b, c);
 }
 
+void require_float_matrix(const py::array& a, const char* name) {
+  const bool fits = a.dtype().is(py::dtype::of<float>()) && a.ndim() == 2 &&
+                    a.strides(0) % sizeof(float) == 0 && a.strides(1) % sizeof(float) == 0;
+  if (!fits) {
+    throw py::value_error(
+        std::string(name) + ": expected a float32 matrix with whole strides, got " +
+        std::string(py::str(a.dtype())) + " " + std::string(py::str(a.attr("shape"))));
+  }
+}
+
 // a (m, k) and b (k, n) may be strided views, so a transposed operand costs no copy
-py::array gemm(const py::array_t<float>& a, const py::array_t<float>& b, bool reference) {
-  if (a.ndim() != 2 || b.ndim() != 2 || a.shape(1) != b.shape(0)) {
-    throw py::value_error("a, b: expected float32 (m, k) and (k, n), got " +
+py::array gemm(const py::array& a, const py::array& b, bool reference) {
+  require_float_matrix(a, "a");
+  require_float_matrix(b, "b");
+  if (a.shape(1) != b.shape(0)) {
+    throw py::value_error("a, b: expected (m, k) and (k, n), got " +
                           std::string(py::str(a.attr("shape"))) + " and " +
                           std::string(py::str(b.attr("shape"))));
   }
   const std::int64_t m = a.shape(0), k = a.shape(1), n = b.shape(1), f = sizeof(float);
   Array<float> c({m, n});
   float* out = c.mutable_data();
-  const float *x = a.data(), *y = b.data();
+  const auto* x = static_cast<const float*>(a.data());
+  const auto* y = static_cast<const float*>(b.data());
   const std::int64_t a_row = a.strides(0) / f, a_col = a.strides(1) / f, b_row = b.strides(0) / f,
                      b_col = b.strides(1) / f;
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(m * k * n);
     reference ? ref::gemm(m, n, k, x, a_row, a_col, y, b_row, b_col, out)
               : kernels().gemm(threads, m, n, k, x, a_row, a_col, y, b_row, b_col, out);
   }

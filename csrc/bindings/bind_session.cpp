@@ -74,7 +74,12 @@ const KernelTable& kernels() {
   return *table;
 }
 
-Team team() { return Team(get_num_threads()); }
+Team team(std::int64_t work) {
+  constexpr std::int64_t kEnoughForAThread = 1 << 16;
+  const std::int64_t worth = work / kEnoughForAThread;
+  const int most = get_num_threads();
+  return Team(worth < most ? static_cast<int>(worth) : most);
+}
 
 void bind_session(py::module_& m) {
   m.def("set_isa", &set_isa, py::arg("name"));

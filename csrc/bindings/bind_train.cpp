@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <chrono>
+#include <vector>
 
 #include "bindings/arguments.h"
 #include "bindings/session.h"
@@ -105,6 +106,43 @@ TrainingState state(const py::object& velocity, const py::object& chains, const 
   return s;
 }
 
+// Written arrays must be apart from one another and from the data.
+void refuse_overlap(const Parameters& p, const TrainingState& s, const void* data,
+                    std::size_t data_bytes) {
+  struct Span {
+    const char* name;
+    const char* begin;
+    std::size_t bytes;
+  };
+  const auto floats = [](const char* name, const float* values, std::int64_t n) {
+    return Span{name, reinterpret_cast<const char*>(values),
+                static_cast<std::size_t>(n) * sizeof(float)};
+  };
+  std::vector<Span> spans = {floats("weight", p.weight, p.n_hidden * p.n_visible),
+                             floats("visible_bias", p.visible_bias, p.n_visible),
+                             floats("hidden_bias", p.hidden_bias, p.n_hidden),
+                             {"data", static_cast<const char*>(data), data_bytes}};
+  if (s.velocity.weight != nullptr) {
+    spans.push_back(floats("velocity weight", s.velocity.weight, p.n_hidden * p.n_visible));
+    spans.push_back(floats("velocity visible_bias", s.velocity.visible_bias, p.n_visible));
+    spans.push_back(floats("velocity hidden_bias", s.velocity.hidden_bias, p.n_hidden));
+  }
+  if (s.chains.words != nullptr) {
+    spans.push_back(
+        {"chains", reinterpret_cast<const char*>(s.chains.words),
+         static_cast<std::size_t>(s.chains.rows * s.chains.stride) * sizeof(std::uint64_t)});
+  }
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (spans[i].begin < spans[j].begin + spans[j].bytes &&
+          spans[j].begin < spans[i].begin + spans[i].bytes) {
+        throw py::value_error(std::string(spans[i].name) +
+                              ": expected memory of its own, it overlaps " + spans[j].name);
+      }
+    }
+  }
+}
+
 py::tuple result(const TrainingReport& report, const Watcher& watcher) {
   const char* const names[] = {"done", "diverged", "interrupted"};
   return py::make_tuple(names[static_cast<int>(report.outcome)], report.batches,
@@ -123,10 +161,12 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), rows.rows, settings, watcher);
   TrainingState s = state(velocity, chains, p);
+  refuse_overlap(p, s, rows.words,
+                 static_cast<std::size_t>(rows.rows * rows.stride) * sizeof(std::uint64_t));
   TrainingReport report;
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
     report = reference ? ref::train_minibatches(p, rows, steps, s)
                        : kernels().train_minibatches(threads, p, rows, steps, s);
   }
@@ -144,11 +184,12 @@ py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), values.shape(0), settings, watcher);
   TrainingState s = state(velocity, chains, p);
+  refuse_overlap(p, s, values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
   const Reals rows = {values.data(), values.shape(0), p.n_visible};
   TrainingReport report;
   {
     const py::gil_scoped_release release;
-    Team threads = team();
+    Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
     report = kernels().train_dense(threads, p, rows, steps, s,
                                    canonical ? Product::canonical : Product::blas);
   }

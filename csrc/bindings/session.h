@@ -8,7 +8,9 @@ namespace rbmx {
 namespace bindings {
 
 const KernelTable& kernels();
-Team team();
+// A team for so much work (rows times weights between two barriers): one thread where it is too
+// little to share, so that small machines do not wait at barriers.
+Team team(std::int64_t work);
 
 }  // namespace bindings
 }  // namespace rbmx

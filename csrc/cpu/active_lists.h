@@ -25,9 +25,9 @@ static inline ActiveLists make_lists(Arena& arena, const Projection& p, std::int
   lists.rows_per_block = p.rows_per_block;
   lists.n_blocks = p.n_blocks;
   lists.n_in = p.n_in;
-  lists.capacity = p.rows_per_block;
+  lists.capacity = p.rows_per_block + kListSlack;
   lists.pitch = static_cast<std::uint16_t>(p.width * 4);
-  lists.entries = arena.take<std::uint16_t>(lists.n_blocks * rows * lists.capacity + kListSlack);
+  lists.entries = arena.take<std::uint16_t>(lists.n_blocks * rows * lists.capacity);
   lists.lengths = arena.take<std::uint16_t>(lists.n_blocks * rows);
   return lists;
 }

@@ -8,6 +8,17 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
+// How BLAS is told of a strided matrix: its rows lie one after another, or its columns do.
+struct Operand {
+  int transposed;
+  int pitch;
+};
+RBMX_INLINE Operand operand(const Strided& s, std::int64_t rows, std::int64_t columns) {
+  // a matrix of one row or column may have 1 for both strides: the pitch must still span it
+  if (s.column == 1 && s.row >= columns) return {kNoTrans, static_cast<int>(s.row)};
+  return {kTrans, static_cast<int>(s.column > rows ? s.column : rows)};
+}
+
 // Each member multiplies its own rows of the output with one thread, so BLAS never starts a pool of
 // its own.
 struct Multiplier {
@@ -21,11 +32,10 @@ struct Multiplier {
       gemm_slice(m, n, k, a, b, c, n, scratch);
       return;
     }
-    const bool a_plain = a.column == 1, b_plain = b.column == 1;
-    scipy_cblas_sgemm(kRowMajor, a_plain ? kNoTrans : kTrans, b_plain ? kNoTrans : kTrans,
-                      static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1.0f, a.values,
-                      static_cast<int>(a_plain ? a.row : a.column), b.values,
-                      static_cast<int>(b_plain ? b.row : b.column), 0.0f, c, static_cast<int>(n));
+    const Operand left = operand(a, m, k), right = operand(b, k, n);
+    scipy_cblas_sgemm(kRowMajor, left.transposed, right.transposed, static_cast<int>(m),
+                      static_cast<int>(n), static_cast<int>(k), 1.0f, a.values, left.pitch,
+                      b.values, right.pitch, 0.0f, c, static_cast<int>(n));
   }
 };
 

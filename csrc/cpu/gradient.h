@@ -13,9 +13,12 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
-inline constexpr std::int64_t kChunkRows = 128;  // even: a list of all rows stays inside its place
+inline constexpr std::int64_t kChunkRows = 128;
 inline constexpr std::int64_t kQuadUnits =
     256;  // visible units whose lists are built together: four words
+
+// Room of a list: list_ones may write past its end, and the next list may be another thread's.
+inline constexpr std::int64_t kListRoom = kChunkRows + kListSlack;
 
 enum class Phase { both, positive, negative };
 
@@ -74,7 +77,7 @@ static inline void cut_batch(Chunks& chunks, std::int64_t rows, std::int64_t cha
   }
 }
 
-// entries[(chunk * units + unit) * kChunkRows + n]: byte offsets into the table of that chunk
+// entries[(chunk * units + unit) * kListRoom + n]: byte offsets into the table of that chunk
 struct UnitLists {
   std::uint16_t* entries;
   std::uint16_t* lengths;
@@ -89,7 +92,7 @@ RBMX_INLINE UnitLists make_unit_lists(Arena& arena, std::int64_t n_visible, std:
   UnitLists lists;
   lists.units = round_up(n_visible, kQuadUnits);
   lists.pitch = static_cast<std::uint16_t>(table_width * 2);
-  lists.entries = arena.take<std::uint16_t>(max_chunks * lists.units * kChunkRows + kListSlack);
+  lists.entries = arena.take<std::uint16_t>(max_chunks * lists.units * kListRoom);
   lists.lengths = arena.take<std::uint16_t>(max_chunks * lists.units);
   lists.difference = arena.take<std::int64_t>(lists.units);
   return lists;
@@ -155,7 +158,7 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
     if (chunk.phase != Phase::positive) rows_of_units(samples, word, chunk.first, chunk.rows, v1);
     for (std::int64_t u = 0; u < kQuadUnits; ++u) {
       const std::int64_t list = c * lists.units + unit0 + u;
-      std::uint16_t* out = lists.entries + list * kChunkRows;
+      std::uint16_t* out = lists.entries + list * kListRoom;
       const std::uint64_t x0 = v0[0][u & 63][u >> 6], y0 = v0[1][u & 63][u >> 6];
       const std::uint64_t x1 = v1[0][u & 63][u >> 6], y1 = v1[1][u & 63][u >> 6];
       int n = 0;
@@ -211,7 +214,7 @@ RBMX_INLINE void build_table(const Chunk& chunk, const std::int16_t* positive,
 template <int V>
 RBMX_INLINE void add_table_rows(const UnitLists& lists, std::int64_t list,
                                 const std::int16_t* table, Ints (&sum)[V]) {
-  const std::uint16_t* entry = lists.entries + list * kChunkRows;
+  const std::uint16_t* entry = lists.entries + list * kListRoom;
   const std::uint16_t* end = entry + lists.lengths[list];
   const char* rows = reinterpret_cast<const char*>(table);
   for (; entry != end; entry += 2) {

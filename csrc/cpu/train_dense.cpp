@@ -19,6 +19,12 @@ float updated(float parameter, float change, float* velocity, float momentum) {
   return parameter + change;
 }
 
+// What one member saw of the weights it updated; a cache line each.
+struct alignas(64) Watch {
+  float largest;  // |weight|
+  bool bad;       // some parameter is not a number or beyond kMaxParameter
+};
+
 bool usable(float parameter) { return __builtin_fabsf(parameter) <= kMaxParameter; }
 
 }  // namespace
@@ -45,7 +51,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
   float* negative = arena.take<float>(size);
   // what an update starts from, kept so that a diverged call gives back the parameters it was given
   float* before = arena.take<float>(size + n_visible + n_hidden);
-  bool* bad = arena.take<bool>(team.size() * 64);
+  Watch* watch = arena.take<Watch>(team.size());
   const std::int64_t most_rows = batch_rows > chain_rows ? batch_rows : chain_rows;
   const Multiplier* multipliers =
       make_multipliers(arena, product, most_rows > n_hidden ? most_rows : n_hidden, team.size());
@@ -122,6 +128,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
       multiply(hidden.end - hidden.begin, n_visible, n_chains, {p1 + hidden.begin, 1, n_hidden},
                {v1, n_visible, 1}, negative + begin);
       bool fine = true;
+      float largest = 0;
       for (std::int64_t at = begin; at < end; ++at) {
         const float w = parameters.weight[at];
         const float change =
@@ -129,6 +136,9 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
         parameters.weight[at] =
             updated(w, change, with_velocity ? state.velocity.weight + at : nullptr, momentum);
         fine &= usable(parameters.weight[at]);
+        largest = __builtin_fabsf(parameters.weight[at]) > largest
+                      ? __builtin_fabsf(parameters.weight[at])
+                      : largest;
       }
       for (std::int64_t j = hidden.begin; j < hidden.end; ++j) {
         float plus = 0, minus = 0;
@@ -148,11 +158,19 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
                     with_velocity ? state.velocity.visible_bias + i : nullptr, momentum);
         fine &= usable(parameters.visible_bias[i]);
       }
-      bad[member.index * 64] = !fine;
+      watch[member.index] = {largest, !fine};
       if (member.index == 0) stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
       bool lost = false;
-      for (int i = 0; i < member.size; ++i) lost |= bad[i * 64];
+      largest = 0;
+      for (int i = 0; i < member.size; ++i) {
+        lost |= watch[i].bad;
+        largest = watch[i].largest > largest ? watch[i].largest : largest;
+      }
+      const auto most = static_cast<float>(n_visible > n_hidden ? n_visible : n_hidden);
+      // the exact sums of |weight| of all units are asked only when the largest weight does not
+      // settle them
+      if (!lost && largest * most >= kMaxParameter) lost = weight_range(parameters) < 0;
       if (member.index == 0) {
         batches_done = batch + 1;
         outcome = lost ? Outcome::diverged : stop ? Outcome::interrupted : Outcome::done;

@@ -1,0 +1,119 @@
+"""Prints sha256 hashes of what must never change: `python tests/golden/hashes.py > tests/golden/hashes.json`.
+
+Only with an entry in docs/decisions.md. Data come from Philox, so they are the same with any version of NumPy.
+Arguments: threads, and "one" (each run is one call) or "many" (interrupted and shipped as bytes in between).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+import rbmx
+from rbmx.backends import Batches, State, backend_for
+from rbmx.backends.native import permutation
+from rbmx.bits import PackedBits
+from rbmx.rng import Key, Purpose, draw32, uniform
+from rbmx.training import TrainState
+
+DATA_KEY, KEY = Key(20060728), Key(1)
+
+
+def sha256(*arrays: Any) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def bits(rows: int, units: int) -> PackedBits:
+    """Rows of different density, a fifth on average."""
+    density = uniform(DATA_KEY, 0, rows, 1, stream=1) ** 2 * 0.6
+    return PackedBits.pack(uniform(DATA_KEY, 0, rows, units) < density)
+
+
+def grey(rows: int, units: int) -> Any:
+    return (draw32(DATA_KEY, 0, rows, units, stream=2) >> np.uint32(24)).astype(np.float32) / np.float32(256)
+
+
+def initial(n_visible: int, n_hidden: int) -> rbmx.RBMParams:
+    return rbmx.RBMParams.initial(n_visible, n_hidden, key=KEY.fold_in(Purpose.INITIAL_WEIGHTS), std=0.05)
+
+
+def arrays(params: rbmx.RBMParams) -> list[Any]:
+    return [params.weight, params.visible_bias, params.hidden_bias]
+
+
+def trained(n_visible: int, n_hidden: int, data: Any, config: rbmx.TrainConfig, many: bool) -> str:
+    """Hash of parameters, velocity and chains after config.epochs."""
+    params, state = initial(n_visible, n_hidden), None
+    for epochs in range(1, config.epochs + 1) if many else [config.epochs]:
+        part = dataclasses.replace(config, epochs=epochs)
+        result = rbmx.train(params, data, part, state=state)
+        state = TrainState.from_bytes(result.state.to_bytes())
+    assert state is not None
+    tensors = state.tensors()
+    return sha256(*arrays(params), *(tensors[name] for name in sorted(tensors)))
+
+
+def fifty_updates(many: bool) -> str:
+    """Final weights after 50 updates of CD-5, 784-500, batches of 100: one native call, or calls of 1, 2, 3, ... ."""
+    params, data = initial(784, 500), bits(5000, 784)
+    order = permutation(5000, KEY.fold_in(Purpose.SHUFFLE))
+    backend, noise = backend_for(params), KEY.fold_in(Purpose.TRAINING)
+    step, size = 0, 1 if many else 50
+    while step < 50:
+        rows = order[100 * step : 100 * (step + size)]
+        outcome = backend.train(params, data, Batches(rows, 100, 5, 0.05, 0.0, 0.0, noise, step), State(None, None))
+        assert outcome.name == "done"
+        step, size = step + outcome.batches, size + 1
+    return sha256(*arrays(params))
+
+
+def sampled() -> dict[str, str]:
+    """Row-wise functions, in one call and in parts."""
+    params, rows = initial(784, 130), bits(300, 784)
+    params.weight *= np.float32(8)
+    backend, key = backend_for(params), KEY.fold_in(Purpose.SAMPLING)
+    statistics = backend.cd_statistics(params, rows, 3, key, 5, 2)
+    return {
+        "hidden_mean": sha256(backend.hidden_mean(params, rows)),
+        "sample_hidden": sha256(backend.sample_hidden(params, rows, key, 5, 2).words),
+        "gibbs": sha256(backend.gibbs(params, rows, 10, key, 5, 2).words),
+        "free_energy": sha256(backend.free_energy(params, rows)),
+        "cd_statistics": sha256(statistics.weight, statistics.visible, statistics.hidden),
+    }
+
+
+def main() -> None:
+    threads, many = (int(sys.argv[1]), sys.argv[2] == "many") if len(sys.argv) > 1 else (1, False)
+    rbmx.set_num_threads(threads)
+    cd, pcd = rbmx.CD(1), rbmx.PCD(2, 33)
+    config = rbmx.TrainConfig(3, 40, pcd, rbmx.SGD(0.05, 0.5), (rbmx.L2(1e-3),), rbmx.ExponentialDecay(0.5))
+    stream = dataclasses.replace(config, sampler=cd, buffer_bytes=4000)
+    real = dataclasses.replace(config, epochs=2, reproducible=True)
+    print(
+        json.dumps(
+            {
+                "about": "written by tests/golden/hashes.py; change only with an entry in docs/decisions.md",
+                "philox draws": sha256(draw32(KEY, 3, 50, 20, step=7, stream=4)),
+                "permutation of 10,000": sha256(permutation(10_000, KEY)),
+                "initial weights 784-500": sha256(initial(784, 500).weight),
+                "50 updates of CD-5, 784-500": fifty_updates(many),
+                "PCD-2, momentum, decay, 130-65, 3 epochs of 411 rows": trained(130, 65, bits(411, 130), config, many),
+                "CD-1, streamed, 130-65": trained(130, 65, bits(9000, 130), stream, many),
+                "PCD-2 on real values, canonical, 65-33": trained(65, 33, grey(211, 65), real, many),
+                **sampled(),
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

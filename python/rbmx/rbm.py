@@ -10,30 +10,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from rbmx.backends import Rows, as_array, backend_for
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
+from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.samplers import CD, PCD, Sampler, sampler_from
+from rbmx.samplers import Sampler, sampler_from
 from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.optimizers import optimizer_from
 from rbmx.training.schedules import Schedule
-from rbmx.units import unit_type
-
-try:
-    import torch
-    from torch import Tensor, nn
-except ImportError as error:  # pragma: no cover - an environment without torch
-    raise ImportError("rbmx.RBM needs torch: pip install 'rbmx[torch]'; rbmx.train works without") from error
 
 __all__ = ["RBM", "load"]
 
 
-class RBM(nn.Module):
+class RBM(RBMLayer):
     """p(v, h) = exp(-E(v, h)) / Z,  E(v, h) = U(v) - v.b + U(h) - h.c - h W v.
 
     U is the unit type's own term: 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training and scoring
@@ -64,14 +60,7 @@ class RBM(nn.Module):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self._visible_unit, self._hidden_unit = unit_type(visible), unit_type(hidden)
-        self.n_visible, self.n_hidden = n_visible, n_hidden
-        self._seed = seed
-        factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.weight = nn.Parameter(torch.empty(n_hidden, n_visible, **factory))
-        self.visible_bias = nn.Parameter(torch.empty(n_visible, **factory))
-        self.hidden_bias = nn.Parameter(torch.empty(n_hidden, **factory))
+        super().__init__(n_visible, n_hidden, visible=visible, hidden=hidden, seed=seed, device=device, dtype=dtype)
         self.register_buffer("noise_counter", torch.zeros((), dtype=torch.int64))
         self.noise_counter: Tensor
         self.history: list[EpochRecord] = []
@@ -79,60 +68,6 @@ class RBM(nn.Module):
         self._config: TrainConfig | None = None
         self._encoding: Encoding | None = None
         self._told_slow = False
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Weights near N(0, 0.01^2) from the seed (or torch's generator), biases zero."""
-        seed = _torch_seed() if self._seed is None else self._seed
-        initial = RBMParams.initial(self.n_visible, self.n_hidden, key=Key(seed).fold_in(Purpose.INITIAL_WEIGHTS))
-        with torch.no_grad():
-            self.weight.copy_(torch.from_numpy(initial.weight))
-            self.visible_bias.zero_()
-            self.hidden_bias.zero_()
-
-    def extra_repr(self) -> str:
-        """Sizes and unit types."""
-        return (
-            f"n_visible={self.n_visible}, n_hidden={self.n_hidden}, "
-            f"visible={self._visible_unit.name!r}, hidden={self._hidden_unit.name!r}"
-        )
-
-    # conditionals and energies, differentiable
-
-    def forward(self, v: Tensor) -> Tensor:
-        """E[h | v], (rows, n_hidden): the machine as a layer."""
-        return self.hidden_mean(v)
-
-    def hidden_mean(self, v: Tensor) -> Tensor:
-        """E[h | v], (rows, n_hidden), differentiable."""
-        return _mean(self._hidden_unit.name, self._hidden_input(v))
-
-    def visible_mean(self, h: Tensor) -> Tensor:
-        """E[v | h], (rows, n_visible), differentiable."""
-        return _mean(self._visible_unit.name, self._visible_input(h))
-
-    def energy(self, v: Tensor, h: Tensor) -> Tensor:
-        """E(v, h), (rows,), differentiable."""
-        v, h = self._as_rows(v, "v", self.n_visible), self._as_rows(h, "h", self.n_hidden)
-        own = _energy(self._visible_unit.name, v).sum(-1) + _energy(self._hidden_unit.name, h).sum(-1)
-        return own - v @ self.visible_bias - h @ self.hidden_bias - ((h @ self.weight) * v).sum(-1)
-
-    def free_energy(self, v: Tensor) -> Tensor:
-        """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z."""
-        v = self._as_rows(v, "v", self.n_visible)
-        own = _energy(self._visible_unit.name, v).sum(-1) - v @ self.visible_bias
-        return own - _cumulant(self._hidden_unit.name, self._hidden_input(v)).sum(-1)
-
-    def _hidden_input(self, v: Tensor) -> Tensor:
-        return nn.functional.linear(self._as_rows(v, "v", self.n_visible), self.weight, self.hidden_bias)
-
-    def _visible_input(self, h: Tensor) -> Tensor:
-        return nn.functional.linear(self._as_rows(h, "h", self.n_hidden), self.weight.t(), self.visible_bias)
-
-    def _as_rows(self, values: Tensor, name: str, units: int) -> Tensor:
-        if values.ndim < 1 or values.shape[-1] != units:
-            raise ValueError(f"{name}: expected (rows, {units}), got {tuple(values.shape)}")
-        return values.to(self.weight.dtype)
 
     # sampling
 
@@ -272,8 +207,8 @@ class RBM(nn.Module):
             config = TrainConfig(
                 epochs=epochs,
                 batch_size=batch_size,
-                sampler=_short_sampler(sampler_from(sampler), k, persistent),
-                optimizer=_short_optimizer(optimizer_from(optimizer), lr, momentum),
+                sampler=sampler_from(sampler, k=k, persistent=persistent),
+                optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
                 penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
                 schedule=schedule,
                 shuffle=shuffle,
@@ -434,13 +369,13 @@ class RBM(nn.Module):
         if seed is not None:
             return Key(seed)
         self.noise_counter += 1
-        base = Key(_torch_seed() if self._seed is None else self._seed)
+        base = Key(torch_seed() if self._seed is None else self._seed)
         return base.fold_in(Purpose.SAMPLING).fold_in(int(self.noise_counter))
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:
             return seed
-        return _torch_seed() if self._seed is None else self._seed
+        return torch_seed() if self._seed is None else self._seed
 
     def _generator(self, key: Key) -> torch.Generator:
         self._tell_slow("sampling")
@@ -485,33 +420,3 @@ def load(path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype
     module.train_state, module._config = checkpoint.state, checkpoint.config
     module.history, module._encoding = list(checkpoint.history), checkpoint.encoding
     return module
-
-
-def _torch_seed() -> int:
-    return int(torch.randint(2**63 - 1, (), dtype=torch.int64))
-
-
-def _mean(unit: str, x: Tensor) -> Tensor:
-    return torch.sigmoid(x) if unit == "bernoulli" else x
-
-
-def _energy(unit: str, s: Tensor) -> Tensor:
-    return torch.zeros_like(s) if unit == "bernoulli" else s * s / 2
-
-
-def _cumulant(unit: str, x: Tensor) -> Tensor:
-    return nn.functional.softplus(x) if unit == "bernoulli" else x * x / 2 + float(np.log(2 * np.pi)) / 2
-
-
-def _short_sampler(sampler: Sampler, k: int | None, persistent: bool | None) -> Sampler:
-    steps = sampler.k if k is None else k
-    if persistent is None:
-        persistent = isinstance(sampler, PCD)
-    if not persistent:
-        return CD(steps)
-    return PCD(steps, sampler.chains if isinstance(sampler, PCD) else None)
-
-
-def _short_optimizer(optimizer: SGD, lr: float | None, momentum: float | None) -> SGD:
-    changes = {name: value for name, value in (("lr", lr), ("momentum", momentum)) if value is not None}
-    return replace(optimizer, **changes)

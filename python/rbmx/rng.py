@@ -69,10 +69,11 @@ class Key:
         return self.seed & 0xFFFFFFFF, self.seed >> 32
 
     def fold_in(self, n: int) -> Key:
-        """The n-th key derived from this one: the first two words of Philox at counter (n, n >> 32, 0, 1)."""
+        """The n-th key derived from this one: the first two words of Philox at counter
+        (n, n >> 32, 0, 2^32 - 1), a stream that no half-step uses."""
         if n < 0:
             raise ValueError(f"n: expected 0 or more, got {n}")
-        counter = tuple(np.uint64(w) for w in (n & 0xFFFFFFFF, n >> 32 & 0xFFFFFFFF, 0, 1))
+        counter = tuple(np.uint64(w) for w in (n & 0xFFFFFFFF, n >> 32 & 0xFFFFFFFF, 0, 0xFFFFFFFF))
         low, high, _, _ = philox(tuple(np.array([w]) for w in counter), self.words)  # type: ignore[arg-type]
         return Key(int(low[0]) | int(high[0]) << 32)
 

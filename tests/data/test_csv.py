@@ -16,9 +16,7 @@ from rbmx.data.csv import CsvSource
 from rbmx.data.lines import MAX_LINE_BYTES
 from rbmx.errors import DataError
 
-FILE = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200
-)
+FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 
 
 def write(folder: Path, content: bytes, name: str = "x.csv") -> Path:
@@ -85,9 +83,7 @@ def test_any_text_is_read_as_python_reads_it_or_refused(tmp_path: Path, text: st
 @FILE
 @given(rows=st.lists(st.tuples(st.integers(-(2**52), 2**52), st.integers(0, 300)), min_size=1))
 @pytest.mark.parametrize("label", ["first", "last"])
-def test_labels_are_split_from_values(
-    tmp_path: Path, label: Any, rows: list[tuple[int, int]]
-) -> None:
+def test_labels_are_split_from_values(tmp_path: Path, label: Any, rows: list[tuple[int, int]]) -> None:
     lines = [f"{y},{x},0" if label == "first" else f"0,{x},{y}" for y, x in rows]
     values, labels = read_csv(write(tmp_path, "\n".join(lines).encode()), label=label)
     assert labels is not None and labels.dtype == np.int64
@@ -103,9 +99,7 @@ def test_small_integers_are_uint8_and_the_rest_float32(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
 @pytest.mark.parametrize("n_rows", [1, 4095, 4096, 4097, 8192, 9000])
-def test_blocks_carry_global_row_numbers_and_all_rows(
-    tmp_path: Path, name: str, n_rows: int
-) -> None:
+def test_blocks_carry_global_row_numbers_and_all_rows(tmp_path: Path, name: str, n_rows: int) -> None:
     values = np.random.default_rng(0).integers(0, 400, (n_rows, 3))
     text = "".join(",".join(map(str, row)) + "\n" for row in values.tolist()).encode()
     source = CsvSource(write(tmp_path, text, name), label=None)
@@ -123,14 +117,10 @@ def test_blocks_carry_global_row_numbers_and_all_rows(
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("last", [True, False])
-def test_blocks_can_be_read_by_number_in_any_order(
-    tmp_path: Path, end: bytes, bom: bytes, last: bool
-) -> None:
+def test_blocks_can_be_read_by_number_in_any_order(tmp_path: Path, end: bytes, bom: bytes, last: bool) -> None:
     values = np.random.default_rng(0).integers(0, 400, (9001, 3))
     lines = [",".join(map(str, row)).encode() for row in values.tolist()]
-    source = CsvSource(
-        write(tmp_path, bom + end.join(lines) + (end if last else b"")), label="last"
-    )
+    source = CsvSource(write(tmp_path, bom + end.join(lines) + (end if last else b"")), label="last")
     assert (source.n_rows, source.n_blocks) == (9001, 3)
     for i in (2, 0, 1, 2):
         block = source.read_block(i)
@@ -183,9 +173,7 @@ BAD = [
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
 @pytest.mark.parametrize(("content", "message"), BAD)
-def test_a_fault_names_file_line_column_and_text(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
+def test_a_fault_names_file_line_column_and_text(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = write(tmp_path, content, name)
     with pytest.raises(DataError) as caught:
         read_csv(path, label=None)
@@ -277,9 +265,7 @@ def test_a_file_that_shrinks_after_it_was_indexed_is_refused(tmp_path: Path) -> 
 
 def test_label_is_asked_for_and_checked(tmp_path: Path) -> None:
     path = write(tmp_path, b"1,2\n")
-    with pytest.raises(
-        ValueError, match=r'label: expected "first", "last" or None for CSV file .*x'
-    ):
+    with pytest.raises(ValueError, match=r'label: expected "first", "last" or None for CSV file .*x'):
         open_source(path)
     with pytest.raises(ValueError, match="got 'middle'"):
         open_source(path, label="middle")  # type: ignore[arg-type]

@@ -94,9 +94,7 @@ def test_a_value_out_of_range_is_named_with_the_remedy(encoding: Encoding, value
 def test_a_value_that_is_not_finite_is_named(encoding: Encoding, value: float) -> None:
     values = np.zeros((5, 3), np.float32)
     values[1, 0] = value
-    with pytest.raises(
-        DataError, match=r"x: row 1, column 0 .*: value -?(nan|inf) is not a finite"
-    ):
+    with pytest.raises(DataError, match=r"x: row 1, column 0 .*: value -?(nan|inf) is not a finite"):
         encode(encoding, values)
 
 

@@ -27,9 +27,7 @@ def write(folder: Path, content: bytes, name: str) -> Path:
 
 @pytest.mark.parametrize("name", ["x-idx3-ubyte", "x-idx3-ubyte.gz"])
 @pytest.mark.parametrize(("code", "dtype"), TYPES)
-def test_every_type_is_read_in_native_order(
-    tmp_path: Path, name: str, code: int, dtype: str
-) -> None:
+def test_every_type_is_read_in_native_order(tmp_path: Path, name: str, code: int, dtype: str) -> None:
     values = np.random.default_rng(0).integers(0, 100, (5, 3, 4))
     found = read_idx(write(tmp_path, idx_bytes(values, code), name))
     assert found.dtype == np.dtype(dtype).newbyteorder("=")
@@ -72,9 +70,7 @@ def test_bytes_behind_the_values_are_refused(tmp_path: Path, name: str) -> None:
         open_source(path).load()
 
 
-@pytest.mark.parametrize(
-    "magic", [b"\0\1\x08\3", b"\0\0\x07\3", b"\0\0\x08\0", b"\0\0\x08\x09", b"PNG!"]
-)
+@pytest.mark.parametrize("magic", [b"\0\1\x08\3", b"\0\0\x07\3", b"\0\0\x08\0", b"\0\0\x08\x09", b"PNG!"])
 def test_a_bad_magic_number_is_shown(tmp_path: Path, magic: bytes) -> None:
     path = write(tmp_path, magic + bytes(100), "x-idx3-ubyte")
     with pytest.raises(DataError, match=f"not an IDX file.*got {magic.hex(' ')}"):

@@ -35,9 +35,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(not CHECKOUT.is_dir(), reason="needs data/mnist of a checkout")
-@pytest.mark.parametrize(
-    ("split", "rows", "mean"), [("train", 60000, 0.13066), ("test", 10000, 0.13251)]
-)
+@pytest.mark.parametrize(("split", "rows", "mean"), [("train", 60000, 0.13066), ("test", 10000, 0.13251)])
 def test_the_checkout_holds_the_original_images(split: str, rows: int, mean: float) -> None:
     images, labels = mnist(split)  # type: ignore[arg-type]
     assert images.shape == (rows, 784) and images.dtype == np.uint8
@@ -54,18 +52,14 @@ def test_the_function_is_not_hidden_by_a_module() -> None:
 
 
 @pytest.mark.parametrize("folder", ["chosen", "chosen/mnist"])
-def test_rbmx_data_is_asked_first(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
+def test_rbmx_data_is_asked_first(nowhere: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     small_files(nowhere / folder)
     small_files(nowhere / "data" / "mnist", 5, 5)
     monkeypatch.setenv("RBMX_DATA", str(nowhere / "chosen"))
     assert mnist()[1].tolist() == [0, 1, 2]
 
 
-def test_a_checkout_around_the_working_folder_is_found(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkout_around_the_working_folder_is_found(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_files(nowhere / "data" / "mnist")
     (nowhere / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(nowhere / "a" / "b")

@@ -63,6 +63,11 @@ class Dataset:
         """Blocks; None where they cannot be read by number."""
         return self.source.n_blocks
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether only the first block can be looked at before the one pass over all."""
+        return bool(getattr(self.source, "one_pass", False))
+
     def describe(self) -> str:
         """The data in words: name, size and encoding."""
         rows = "rows" if self.n_rows is None else f"{self.n_rows} rows"

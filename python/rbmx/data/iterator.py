@@ -28,7 +28,7 @@ class IteratorSource(SequentialSource):
 
     def __init__(self, parts: Parts, *, name: str = "data", first_of_tuple: bool = False) -> None:
         self._first_of_tuple = first_of_tuple
-        one_pass = isinstance(parts, Iterator)
+        self.one_pass = isinstance(parts, Iterator)
         self._spent = False
         self._parts = parts
         started = self._start()
@@ -36,8 +36,8 @@ class IteratorSource(SequentialSource):
         if head is None:
             raise DataError(f"{name}: expected at least one block, the iterator gave none")
         super().__init__(name, None, self._rows(head, 0, name).shape[1])
-        self._head = head if one_pass else None
-        self._rest = started if one_pass else None
+        self._head = head if self.one_pass else None
+        self._rest = started if self.one_pass else None
 
     def blocks(self) -> Iterator[Block]:
         """A new pass. The first block of a one-pass iterator can be looked at again and again."""

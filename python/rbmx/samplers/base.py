@@ -24,15 +24,24 @@ class Sampler(Protocol):
         ...
 
 
-def sampler_from(sampler: Sampler | str) -> Sampler:
-    """A sampler from its short name "cd" or "pcd", or the sampler itself."""
+def sampler_from(sampler: Sampler | str, *, k: int | None = None, persistent: bool | None = None) -> Sampler:
+    """A sampler from its short name "cd" or "pcd" or the sampler itself, with its settings overridden.
+
+    Args:
+        sampler: "cd", "pcd", CD(...) or PCD(...).
+        k: Gibbs steps instead of the sampler's own.
+        persistent: PCD instead of CD, or the other way.
+    """
     from rbmx.samplers.contrastive_divergence import CD
     from rbmx.samplers.persistent import PCD
 
-    if sampler == "cd":
-        return CD()
-    if sampler == "pcd":
-        return PCD()
-    if isinstance(sampler, str) or not hasattr(sampler, "initial_chains"):
+    short: dict[str, Sampler] = {"cd": CD(), "pcd": PCD()}
+    named = short.get(sampler) if isinstance(sampler, str) else sampler
+    if named is None or not hasattr(named, "initial_chains"):
         raise ValueError(f"sampler: expected 'cd', 'pcd', CD(...) or PCD(...), got {sampler!r}")
-    return sampler
+    if k is None and persistent is None:
+        return named
+    steps = named.k if k is None else k
+    if persistent if persistent is not None else isinstance(named, PCD):
+        return PCD(steps, named.chains if isinstance(named, PCD) else None)
+    return CD(steps)

@@ -101,4 +101,5 @@ class ProgressBar(Callback):
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Close the bar."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()

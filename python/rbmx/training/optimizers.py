@@ -27,10 +27,9 @@ class SGD:
             raise ValueError(f"momentum: expected 0 <= momentum < 1, got {self.momentum}")
 
 
-def optimizer_from(optimizer: SGD | str) -> SGD:
-    """An optimizer from its short name "sgd", or the optimizer itself."""
-    if optimizer == "sgd":
-        return SGD()
-    if not isinstance(optimizer, SGD):
+def optimizer_from(optimizer: SGD | str, *, lr: float | None = None, momentum: float | None = None) -> SGD:
+    """An optimizer from its short name "sgd" or the optimizer itself, with its settings overridden."""
+    named = SGD() if optimizer == "sgd" else optimizer
+    if not isinstance(named, SGD):
         raise ValueError(f"optimizer: expected 'sgd' or SGD(...), got {optimizer!r}")
-    return optimizer
+    return SGD(named.lr if lr is None else lr, named.momentum if momentum is None else momentum)

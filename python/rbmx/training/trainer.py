@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,8 @@ class Trainer:
 
     def run(self) -> TrainResult:
         """Train until config.epochs epochs are done."""
-        self._call("on_train_start")
         try:
+            self._call("on_train_start")
             with self._interrupt:
                 while self.state.epoch < self.config.epochs:
                     self._run_epoch()
@@ -157,25 +157,31 @@ class Trainer:
             self._noise_key,
             state.step,
         )
+        before = state.copy()  # a diverged run gives back what it had
         kept = State(state.velocity, state.chains)
         outcome = self._backend.train(
             self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
         )
+        if outcome.name == "diverged":
+            self.state = before
+            raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:
             raise outcome.exception
 
     def _advance(self, outcome: Outcome, kept: State, rows: int) -> None:
         state, config = self.state, self.config
-        if outcome.name == "diverged":
-            raise DivergedError(
-                f"weights diverged at minibatch {state.step + outcome.batches} (epoch {state.epoch + 1}) with "
-                f"learning rate {config.learning_rate(state.epoch):g} and momentum {config.optimizer.momentum:g}: "
-                "a weight or the sum of a unit's weights passed 2047; lower the learning rate"
-            )
         state.velocity, state.chains = kept.velocity, kept.chains
         state.step += outcome.batches
         state.epoch_rows += min(rows, outcome.batches * config.batch_size)
+
+    def _diverged(self, outcome: Outcome) -> DivergedError:
+        state, config = self.state, self.config
+        return DivergedError(
+            f"weights diverged at minibatch {state.step + outcome.batches} (epoch {state.epoch + 1}) with "
+            f"learning rate {config.learning_rate(state.epoch):g} and momentum {config.optimizer.momentum:g}: "
+            "a weight or the sum of a unit's weights passed 2047; lower the learning rate"
+        )
 
     def _report(self, batches: int, rows: int) -> None:
         done = self.state.epoch_rows + min(rows, batches * self.config.batch_size)
@@ -241,13 +247,21 @@ def _log_odds(dataset: Dataset) -> Float32s:
     Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
     """
     ones, rows = np.zeros(dataset.n_visible), 0
-    for _, block in dataset.blocks():
+    for block in _leading_blocks(dataset):
         ones += as_array(block).sum(axis=0, dtype=np.float64)
         rows += len(block)
         if rows >= BIAS_ROWS:
             break
     odds = (ones + 1) / (rows - ones + 1)
     return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
+
+
+def _leading_blocks(dataset: Dataset) -> Iterator[Rows]:
+    """The blocks from the start on; the first alone where a source can be read only once."""
+    for _, block in dataset.blocks():
+        yield block
+        if dataset.one_pass:
+            return
 
 
 def _units(rows: Rows) -> int:
@@ -258,7 +272,7 @@ def _first_rows(dataset: Dataset, limit: int) -> Rows:
     """Up to `limit` rows from the start of a dataset."""
     parts: list[Rows] = []
     held = 0
-    for _, block in dataset.blocks():
+    for block in _leading_blocks(dataset):
         parts.append(block[: limit - held])
         held += len(parts[-1])
         if held >= limit:

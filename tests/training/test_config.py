@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbmx.backends import ENGINES
+from rbmx.samplers import CD, PCD, sampler_from
+from rbmx.training import L2, SGD, EpochRecord, ExponentialDecay, LinearDecay, TrainConfig
+from rbmx.training.optimizers import optimizer_from
+
+positive = st.floats(1e-9, 1e3)
+samplers = st.builds(CD, st.integers(1, 100)) | st.builds(PCD, st.integers(1, 100), st.none() | st.integers(1, 65536))
+schedules = st.none() | st.builds(LinearDecay, st.floats(0, 1)) | st.builds(ExponentialDecay, st.floats(1e-6, 1))
+configs = st.builds(
+    TrainConfig,
+    epochs=st.integers(0, 10**6),
+    batch_size=st.integers(1, 65536),
+    sampler=samplers,
+    optimizer=st.builds(SGD, positive, st.floats(0, 0.999)),
+    penalties=st.lists(st.builds(L2, st.floats(0, 10)), max_size=3).map(tuple),
+    schedule=schedules,
+    shuffle=st.booleans(),
+    seed=st.integers(0, 2**64 - 1),
+    engine=st.sampled_from(ENGINES),
+    reproducible=st.booleans(),
+    visible_bias=st.sampled_from(["data", "keep"]),
+    buffer_bytes=st.integers(1, 2**40),
+    monitor_rows=st.integers(1, 10**6),
+)
+
+
+@given(configs)
+def test_a_config_survives_json(config: TrainConfig) -> None:
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again() -> None:
+    def halves(epoch: int, epochs: int) -> float:
+        return 0.5**epoch
+
+    values = TrainConfig(schedule=halves).to_dict()
+    assert values["schedule"] == {"type": "function", "name": "halves"}
+    rebuilt = TrainConfig.from_dict(values)
+    assert rebuilt.to_dict() == values
+    with pytest.raises(ValueError, match=r"schedule: the function 'halves' .* pass it again"):
+        rebuilt.learning_rate(0)
+    with pytest.raises(ValueError, match="cannot rebuild 'Adam'"):
+        TrainConfig.from_dict({"optimizer": {"type": "Adam", "lr": 0.1}})
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: TrainConfig(epochs=-1), "epochs: expected 0 or more, got -1"),
+        (lambda: TrainConfig(batch_size=0), "batch_size: expected 1 to 65536, got 0"),
+        (lambda: TrainConfig(batch_size=65537), "batch_size"),
+        (lambda: TrainConfig(seed=-1), "seed"),
+        (lambda: TrainConfig(seed=2**64), "seed"),
+        (lambda: TrainConfig(engine="cuda"), "engine: expected one of auto"),
+        (lambda: TrainConfig(visible_bias="zero"), "visible_bias"),
+        (lambda: TrainConfig(buffer_bytes=0), "buffer_bytes"),
+        (lambda: TrainConfig(monitor_rows=0), "monitor_rows"),
+        (lambda: TrainConfig(penalties=(0.1,)), r"penalties: expected L2"),  # type: ignore[arg-type]
+        (lambda: CD(0), "k: expected 1 or more Gibbs steps, got 0"),
+        (lambda: PCD(0), "k: expected"),
+        (lambda: PCD(1, 0), "chains: expected 1 to 65536, got 0"),
+        (lambda: PCD(1, 65537), "chains"),
+        (lambda: SGD(0), "lr: expected a positive"),
+        (lambda: SGD(-0.1), "lr"),
+        (lambda: SGD(float("nan")), "lr"),
+        (lambda: SGD(float("inf")), "lr"),
+        (lambda: SGD(0.1, 1.0), "momentum: expected"),
+        (lambda: SGD(0.1, -0.1), "momentum"),
+        (lambda: SGD(0.1, float("nan")), "momentum"),
+        (lambda: L2(-1), "decay: expected 0 or more"),
+        (lambda: L2(float("nan")), "decay"),
+        (lambda: LinearDecay(1.5), "end: expected"),
+        (lambda: ExponentialDecay(0), "rate: expected"),
+        (lambda: sampler_from("gibbs"), "sampler: expected 'cd', 'pcd'"),
+        (lambda: sampler_from(3), "sampler"),  # type: ignore[arg-type]
+        (lambda: optimizer_from("adam"), "optimizer: expected 'sgd'"),
+    ],
+)
+def test_a_bad_setting_is_named(make: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=f"^{match}"):
+        make()
+
+
+def test_samplers_and_optimizers_have_short_names() -> None:
+    assert (sampler_from("cd"), sampler_from("pcd"), sampler_from(PCD(3))) == (CD(), PCD(), PCD(3))
+    assert (optimizer_from("sgd"), optimizer_from(SGD(0.3))) == (SGD(), SGD(0.3))
+
+
+def test_penalties_add_up_and_may_come_as_a_list() -> None:
+    config = TrainConfig(penalties=[L2(0.25), L2(0.5)])  # type: ignore[arg-type]
+    assert config.weight_decay == 0.75
+    assert config.penalties == (L2(0.25), L2(0.5))
+
+
+def test_schedules_give_the_factors_that_they_say() -> None:
+    assert [LinearDecay(0.5)(epoch, 4) for epoch in range(5)] == [1.0, 0.875, 0.75, 0.625, 0.5]
+    assert [LinearDecay()(epoch, 2) for epoch in (0, 1, 2, 9)] == [1.0, 0.5, 0.0, 0.0]
+    assert LinearDecay()(0, 0) == 1.0
+    assert [ExponentialDecay(0.5)(epoch, 9) for epoch in range(3)] == [1.0, 0.5, 0.25]
+    config = TrainConfig(epochs=4, optimizer=SGD(0.2), schedule=LinearDecay(0.5))
+    assert [config.learning_rate(epoch) for epoch in range(3)] == pytest.approx([0.2, 0.175, 0.15])
+    assert TrainConfig(optimizer=SGD(0.2)).learning_rate(7) == 0.2
+
+
+@given(st.tuples(*[st.floats(allow_nan=False)] * 4), st.none() | st.floats(allow_nan=False))
+def test_an_epoch_record_survives_json(numbers: tuple[float, ...], validation: float | None) -> None:
+    record = EpochRecord(3, 100, 1.5, *numbers, validation)  # type: ignore[arg-type]
+    assert EpochRecord.from_json(json.loads(json.dumps(record.to_json()))) == record

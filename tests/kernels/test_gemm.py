@@ -88,5 +88,5 @@ def test_strides_that_are_no_whole_number_of_floats_are_refused_or_read_right() 
 @pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((2,), (2, 2)), ((2, 2), (2, 2, 2))])
 def test_shapes_that_do_not_fit_are_named(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     a, b = (np.zeros(shape, np.float32) for shape in shapes)
-    with pytest.raises(ValueError, match="(a, b|a|b): expected"):
+    with pytest.raises(ValueError, match=r"(a, b|a|b): expected"):
         _core.gemm(a, b)

@@ -88,7 +88,7 @@ def test_a_run_interrupted_after_any_minibatch_goes_on_to_the_bit(kind: str, n: 
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("sampler", [CD(4), PCD(4)])
+@pytest.mark.parametrize("sampler", [CD(30), PCD(30)])
 def test_a_native_call_interrupted_in_the_middle_of_an_epoch_goes_on_to_the_bit(sampler: Any, streaming: bool) -> None:
     rng = np.random.default_rng(2)
     data = PackedBits.pack(rng.integers(0, 2, (40_000, 130)))

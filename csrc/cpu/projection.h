@@ -88,21 +88,34 @@ static inline Projection make_projection(Arena& arena, std::int64_t n_in, std::i
   return p;
 }
 
-// weight (n_out, n_in): the output of a row stands beside the outputs of its panel
-static inline void fill_from_rows(const Projection& p, const float* weight, const float* bias,
-                                  const Member& member) {
+// visit(from, to) for every weight of the member's panels: `from` its place in an (n_out, n_in)
+// array, `to` its place in the panels. Tiles of 16 inputs keep both sides in the first-level cache.
+template <class Visit>
+RBMX_INLINE void for_each_weight(const Projection& p, const Member& member, Visit&& visit) {
+  constexpr std::int64_t kTile = 16;
   const Range panels = member.split(p.n_panels);
   for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const std::int64_t first = panel * p.width, last = smaller(first + p.width, p.n_out);
-    for (std::int64_t out = first; out < last; ++out) {
-      std::int32_t* column = p.panel(panel) + (out - first);
-      for (std::int64_t in = 0; in < p.n_in; ++in) {
-        column[in * p.width] =
-            static_cast<std::int32_t>(__builtin_rintf(weight[out * p.n_in + in] * kWeightOne));
+    for (std::int64_t tile = 0; tile < p.n_in; tile += kTile) {
+      const std::int64_t end = smaller(tile + kTile, p.n_in);
+      for (std::int64_t out = first; out < last; ++out) {
+        for (std::int64_t in = tile; in < end; ++in) {
+          visit(out * p.n_in + in, (panel * p.padded_in + in) * p.width + (out - first));
+        }
       }
-      p.bias[out] = bias[out];
     }
   }
+}
+
+// weight (n_out, n_in): the output of a row stands beside the outputs of its panel
+static inline void fill_from_rows(const Projection& p, const float* weight, const float* bias,
+                                  const Member& member) {
+  for_each_weight(p, member, [&](std::int64_t from, std::int64_t to) {
+    p.values[to] = static_cast<std::int32_t>(__builtin_rintf(weight[from] * kWeightOne));
+  });
+  const Range panels = member.split(p.n_panels);
+  const std::int64_t last = smaller(panels.end * p.width, p.n_out);
+  for (std::int64_t out = panels.begin * p.width; out < last; ++out) p.bias[out] = bias[out];
 }
 
 // weight (n_in, n_out): the transposed use of the same array

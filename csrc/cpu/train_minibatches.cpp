@@ -55,26 +55,12 @@ RBMX_INLINE float step(float parameter, float change, float* velocity, float mom
 
 // hidden-major user arrays <-> the panels of the master
 void load_panels(const Projection& up, const float* from, float* to, const Member& member) {
-  const Range panels = member.split(up.n_panels);
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const std::int64_t first = panel * up.width, last = smaller(first + up.width, up.n_out);
-    for (std::int64_t out = first; out < last; ++out) {
-      float* column = to + panel * up.padded_in * up.width + (out - first);
-      // + 0: a negative zero becomes positive, so that an update of nothing changes no byte
-      for (std::int64_t in = 0; in < up.n_in; ++in)
-        column[in * up.width] = from[out * up.n_in + in] + 0.0f;
-    }
-  }
+  // + 0: a negative zero becomes positive, so that an update of nothing changes no byte
+  for_each_weight(up, member,
+                  [&](std::int64_t user, std::int64_t at) { to[at] = from[user] + 0.0f; });
 }
 void store_panels(const Projection& up, const float* from, float* to, const Member& member) {
-  const Range panels = member.split(up.n_panels);
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const std::int64_t first = panel * up.width, last = smaller(first + up.width, up.n_out);
-    for (std::int64_t out = first; out < last; ++out) {
-      const float* column = from + panel * up.padded_in * up.width + (out - first);
-      for (std::int64_t in = 0; in < up.n_in; ++in) to[out * up.n_in + in] = column[in * up.width];
-    }
-  }
+  for_each_weight(up, member, [&](std::int64_t user, std::int64_t at) { to[user] = from[at]; });
 }
 
 struct Training {

@@ -77,15 +77,14 @@ static inline void shared_half_step(const Minibatch& m, const Projection& p,
   parts = parts < fewest ? fewest : parts;
   parts = parts > groups ? groups : parts;
   std::int32_t* sums = m.sums + member.index * m.sums_per_member;
-  const Range items = member.split(p.n_panels * parts);
-  for (std::int64_t item = items.begin; item < items.end; ++item) {
+  member.share(p.n_panels * parts, [&](std::int64_t item) {
     const std::int64_t panel = item / parts, part = item % parts;
     const std::int64_t first = groups * part / parts * kRowsPerCall;
     const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
     add_listed_rows(p, panel, lists, first, last, sums);
     activate(p, panel, sums, first, last, place, stream,
              {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits});
-  }
+  });
 }
 
 static inline void list_shared(const ActiveLists& lists, const Bits& bits, std::int64_t rows,

@@ -148,9 +148,8 @@ void update_panel(const Training& t, std::int64_t panel, std::int64_t rows, std:
 
 void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains, const Rates& rates,
                    const Member& member) {
-  const Range panels = member.split(t.m.up.n_panels);
   t.watch[member.index] = {0.0f, false};
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+  member.share(t.m.up.n_panels, [&](std::int64_t panel) {
     switch (t.m.up.width / kLanes) {
       case 2:
         update_panel<2>(t, panel, rows, n_chains, rates, member);
@@ -162,7 +161,7 @@ void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains, 
         update_panel<8>(t, panel, rows, n_chains, rates, member);
         break;
     }
-  }
+  });
   const Range units = member.split(t.m.up.n_in);
   for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
     const float change = static_cast<float>(t.m.unit_lists.difference[unit]) * rates.visible;

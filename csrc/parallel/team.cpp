@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <vector>
 
 #include "parallel/floating_point.h"
 
@@ -79,19 +80,22 @@ Team::Team(int threads) : size_(pool_lost.load() || threads < 1 ? 1 : threads) {
 void Team::run_erased(Function function, void* context) {
   if (size_ == 1) {
     const DefaultFloatingPoint guard;
-    function(context, Member{0, 1, nullptr});
+    Taken taken[kTurns] = {};
+    function(context, Member{0, 1, nullptr, taken, 0});
     return;
   }
   pool_started.store(true);
   Barrier barrier;
   const int wanted = size_;
+  std::vector<Taken> taken(static_cast<std::size_t>(kTurns * wanted), Taken{0});
 #pragma omp parallel num_threads(wanted)
   {
     // The runtime may give fewer threads than asked: the barrier counts those that came.
 #pragma omp single
     barrier.set_size(omp_get_num_threads());
     const DefaultFloatingPoint guard;
-    function(context, Member{omp_get_thread_num(), omp_get_num_threads(), &barrier});
+    function(context,
+             Member{omp_get_thread_num(), omp_get_num_threads(), &barrier, taken.data(), 0});
   }
 }
 

@@ -64,6 +64,8 @@ void cd_statistics(Team& team, const Model& model, const Bits& visible, std::int
   Arena arena;
   Minibatch m = make_minibatch(arena, model.n_visible, model.n_hidden, smaller(kRows, visible.rows),
                                0, gibbs_steps, team.size());
+  auto* order = arena.take<std::int64_t>(visible.rows);
+  for (std::int64_t row = 0; row < visible.rows; ++row) order[row] = row;
   auto* scratch = arena.take<GradientScratch>(team.size());
   for (int i = 0; i < team.size(); ++i)
     scratch[i] = make_gradient_scratch(arena, model.n_visible, m.up.width, m.max_chunks);
@@ -73,12 +75,8 @@ void cd_statistics(Team& team, const Model& model, const Bits& visible, std::int
     for (std::int64_t first = 0; first < visible.rows; first += kRows) {
       const std::int64_t rows = smaller(kRows, visible.rows - first);
       if (member.index == 0) cut_batch(m.chunks, rows, rows);
-      const Range range = member.split(rows);
-      for (std::int64_t row = range.begin; row < range.end; ++row) {
-        std::memcpy(m.data.words + row * m.data.stride,
-                    visible.words + (first + row) * visible.stride,
-                    static_cast<std::size_t>(words_for(visible.units) * 8));
-      }
+      gather(m, visible, order + first, rows, member);
+      member.wait();
       run_chain(m, rows, m.hidden, rows, false, gibbs_steps,
                 {place.key, place.first_row + first, place.step}, member);
       add_panels(m, rows, scratch[member.index], sums, member);

@@ -97,15 +97,21 @@ RBMX_INLINE std::int64_t parts_of_rows(std::int64_t panels, std::int64_t rows, i
 
 // The half-step of all panels over `rows` rows, in items of a panel and a part of the rows. kept:
 // null or the sums of all panels; counts: null or (panels, max_rows, width); bits: null words or
-// the samples to write.
-static inline void shared_half_step(const Minibatch& m, const Projection& p,
-                                    const ActiveLists& lists, std::int64_t rows, const Place& place,
-                                    std::uint32_t stream, std::int32_t* kept, std::int16_t* counts,
-                                    const MutableBits& bits, const Member& member) {
+// the samples to write. Meanwhile other(i) is called for i < n_others: work of another kind that
+// may run beside it.
+template <class Other>
+RBMX_INLINE void shared_half_step(const Minibatch& m, const Projection& p, const ActiveLists& lists,
+                                  std::int64_t rows, const Place& place, std::uint32_t stream,
+                                  std::int32_t* kept, std::int16_t* counts, const MutableBits& bits,
+                                  const Member& member, std::int64_t n_others, Other&& other) {
   const std::int64_t groups = (rows + kRowsPerCall - 1) / kRowsPerCall;
   const std::int64_t parts = parts_of_rows(p.n_panels, rows, member.size);
-  member.share(p.n_panels * parts, [&](std::int64_t item) {
-    const std::int64_t panel = item / parts, part = item % parts;
+  member.share(n_others + p.n_panels * parts, [&](std::int64_t item) {
+    if (item < n_others) {
+      other(item);
+      return;
+    }
+    const std::int64_t panel = (item - n_others) / parts, part = (item - n_others) % parts;
     const std::int64_t first = groups * part / parts * kRowsPerCall;
     const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
     std::int32_t* sums = kept == nullptr ? m.sums + member.index * m.sums_per_member
@@ -116,12 +122,33 @@ static inline void shared_half_step(const Minibatch& m, const Projection& p,
   });
 }
 
+static inline void shared_half_step(const Minibatch& m, const Projection& p,
+                                    const ActiveLists& lists, std::int64_t rows, const Place& place,
+                                    std::uint32_t stream, std::int32_t* kept, std::int16_t* counts,
+                                    const MutableBits& bits, const Member& member) {
+  shared_half_step(m, p, lists, rows, place, stream, kept, counts, bits, member, 0,
+                   [](std::int64_t) {});
+}
+
 // continuing: the sums of these rows still stand for what was listed before
 static inline void list_shared(const ActiveLists& lists, const Bits& bits, std::int64_t rows,
                                bool continuing, const Member& member) {
   const Range range = member.split(rows);
   for (std::int64_t row = range.begin; row < range.end; ++row)
     list_row(lists, row, bits.words + row * bits.stride, continuing);
+}
+
+// Rows order[0] .. order[rows - 1] of data become m.data and its lists. Nothing else reads either
+// before the next half-step, so a wait() must follow, but none need come before.
+static inline void gather(const Minibatch& m, const Bits& data, const std::int64_t* order,
+                          std::int64_t rows, const Member& member) {
+  const auto bytes = static_cast<std::size_t>(words_for(data.units) * 8);
+  const Range range = member.split(rows);
+  for (std::int64_t row = range.begin; row < range.end; ++row) {
+    std::uint64_t* words = m.data.words + row * m.data.stride;
+    std::memcpy(words, data.words + order[row] * data.stride, bytes);
+    list_row(m.visible_lists, row, words, false);
+  }
 }
 
 // From gathered data to sums that are ready for the gradient. chain: hidden bits of the negative
@@ -131,8 +158,6 @@ static inline void run_chain(const Minibatch& m, std::int64_t rows, const Mutabl
                              std::int64_t n_chains, bool persistent, std::int64_t gibbs_steps,
                              const Place& place, const Member& member) {
   const MutableBits none = {};
-  list_shared(m.visible_lists, view(m.data), rows, false, member);
-  member.wait();
   shared_half_step(m, m.up, m.visible_lists, rows, place, kHiddenStream, m.up_sums,
                    m.positive_means, persistent ? none : chain, member);
   member.wait();
@@ -146,15 +171,12 @@ static inline void run_chain(const Minibatch& m, std::int64_t rows, const Mutabl
     // the first sample of CD goes on from its data row
     list_shared(m.visible_lists, view(m.samples), n_chains,
                 (step > 0 || !persistent) && m.up_sums != nullptr, member);
-    if (last) {
-      const Range quads = member.split(m.unit_lists.units / kQuadUnits);
-      for (std::int64_t quad = quads.begin; quad < quads.end; ++quad) {
-        list_units(m.unit_lists, m.chunks, quad, view(m.data), view(m.samples));
-      }
-    }
     member.wait();
     shared_half_step(m, m.up, m.visible_lists, n_chains, place, hidden_stream(step + 1), m.up_sums,
-                     last ? m.negative_means : nullptr, last && !persistent ? none : chain, member);
+                     last ? m.negative_means : nullptr, last && !persistent ? none : chain, member,
+                     last ? m.unit_lists.units / kQuadUnits : 0, [&](std::int64_t quad) {
+                       list_units(m.unit_lists, m.chunks, quad, view(m.data), view(m.samples));
+                     });
     member.wait();
   }
 }

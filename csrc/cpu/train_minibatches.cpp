@@ -253,15 +253,6 @@ bool diverged(const Training& t, const Member& member) {
   return bad;
 }
 
-void gather(const Minibatch& m, const Bits& data, const std::int64_t* order, std::int64_t rows,
-            const Member& member) {
-  const auto bytes = static_cast<std::size_t>(words_for(data.units) * 8);
-  const Range range = member.split(rows);
-  for (std::int64_t row = range.begin; row < range.end; ++row) {
-    std::memcpy(m.data.words + row * m.data.stride, data.words + order[row] * data.stride, bytes);
-  }
-}
-
 }  // namespace
 
 TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& data,
@@ -305,15 +296,22 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
       for (std::int64_t i = 0; i < n_visible; ++i)
         t.visible_velocity[i] = state.velocity.visible_bias[i];
     }
+    const auto rows_of_batch = [&](std::int64_t batch) {
+      return smaller(plan.batch_size, plan.n_rows - batch * plan.batch_size);
+    };
+    gather(t.m, data, plan.order, rows_of_batch(0), member);
+    member.wait();
     for (std::int64_t batch = 0; batch < n_batches; ++batch) {
-      const std::int64_t first = batch * plan.batch_size,
-                         rows = smaller(plan.batch_size, plan.n_rows - first);
+      const std::int64_t rows = rows_of_batch(batch);
       const std::int64_t n_chains = persistent ? state.chains.rows : rows;
       if (member.index == 0) cut_batch(t.m.chunks, rows, n_chains);
-      gather(t.m, data, plan.order + first, rows, member);
       run_chain(t.m, rows, chain, n_chains, persistent, plan.gibbs_steps,
                 {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
       update_panels(t, rows, n_chains, rates_for(plan, t.m.chunks.divisor), member);
+      if (batch + 1 < n_batches) {
+        gather(t.m, data, plan.order + (batch + 1) * plan.batch_size, rows_of_batch(batch + 1),
+               member);
+      }
       if (member.index == 0) t.stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
       const bool lost = diverged(t, member);

@@ -25,7 +25,7 @@ void in_child() {
 
 const int guard_installed = pthread_atfork(nullptr, nullptr, in_child);
 
-constexpr int kSpins = 4000;  // about 20 to 40 microseconds, longer than most half-steps take
+constexpr int kSpins = 1000;
 
 inline void relax() {
 #if defined(__x86_64__)

@@ -40,6 +40,8 @@ PEERS = (
     "torch_cd",
     "torch_compile",
     "sklearn_rbm",
+    "rbms_rbm",
+    "learnergy_rbm",
     "sgemm_floor",
 )
 

@@ -121,6 +121,31 @@ RBMX_INLINE void multiply(Words v, std::uint32_t m, Words& high, Words& low) {
 #endif
 }
 
+// a * b + c, fused where the processor can: where the last bit does not matter
+RBMX_INLINE Floats about(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+
+// Half as many lanes of 64 bits, in the same register.
+typedef std::uint64_t Longs __attribute__((vector_size(4 * kLanes)));
+
+// products of the low 32 bits of each lane with m
+RBMX_INLINE Longs multiply_low(Longs v, std::uint32_t m) {
+#if defined(__AVX512F__)
+  return (Longs)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(m));
+#elif defined(__AVX2__)
+  return (Longs)_mm256_mul_epu32((__m256i)v, _mm256_set1_epi64x(m));
+#else
+  return (v & 0xFFFFFFFFu) * m;
+#endif
+}
+
 // The positions of the ones of word, each turned into start + position * pitch, written to out;
 // returns how many. Up to kListSlack entries past the last one may be overwritten.
 inline constexpr int kListSlack = 32;

@@ -45,7 +45,7 @@ class PlainProgram:
     def train(
         self, start: RBMParams, rows: npt.NDArray[np.bool_], *, k: int, learning_rate: float, seed: int
     ) -> tuple[float, RBMParams]:
-        """Seconds of one pass over the rows, by the program's own clock, and the parameters after it."""
+        """Seconds of one pass over the rows (processor time, by the program), and the parameters after it."""
         n_hidden, n_visible = start.weight.shape
         text = f"{len(rows)} {n_visible} {n_hidden} {k} {learning_rate} {seed}\n"
         text += " ".join(f"{weight:.9g}" for weight in start.weight.ravel()) + "\n"

@@ -21,8 +21,6 @@ using Array = py::array_t<T, py::array::c_style>;
 template <class T>
 py::array_t<T, py::array::c_style> checked(const py::array& array, const char* name,
                                            std::initializer_list<std::int64_t> shape) {
-  std::string expected = std::string(py::str(py::dtype::of<T>())) + " (";
-  for (const std::int64_t n : shape) expected += (n < 0 ? "rows" : std::to_string(n)) + ", ";
   bool fits = array.dtype().is(py::dtype::of<T>()) &&
               array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
               (array.flags() & py::array::c_style) != 0;
@@ -32,7 +30,9 @@ py::array_t<T, py::array::c_style> checked(const py::array& array, const char* n
     ++axis;
   }
   if (!fits) {
-    std::string got =
+    std::string expected = std::string(py::str(py::dtype::of<T>())) + " (";
+    for (const std::int64_t n : shape) expected += (n < 0 ? "rows" : std::to_string(n)) + ", ";
+    const std::string got =
         std::string(py::str(array.dtype())) + " " + std::string(py::str(array.attr("shape")));
     throw py::value_error(std::string(name) + ": expected a C-contiguous " +
                           expected.substr(0, expected.size() - 2) + "), got " + got);

@@ -167,8 +167,10 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
   {
     const py::gil_scoped_release release;
     Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
-    report = reference ? ref::train_minibatches(p, rows, steps, s)
-                       : kernels().train_minibatches(threads, p, rows, steps, s);
+    const auto train =
+        is_online(p, steps, s) ? kernels().train_online : kernels().train_minibatches;
+    report =
+        reference ? ref::train_minibatches(p, rows, steps, s) : train(threads, p, rows, steps, s);
   }
   return result(report, watcher);
 }

@@ -139,6 +139,17 @@ constexpr OnesOfBytes ones_of_bytes() {
 }
 alignas(64) static constexpr OnesOfBytes kOnes = ones_of_bytes();
 
+// a * b + c, fused where the processor can: where the last bit does not matter
+RBMX_INLINE Floats about(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+
 // The positions of the ones of word, each turned into start + position * pitch, written to out;
 // returns how many. Up to kListSlack entries past the last one may be overwritten.
 inline constexpr int kListSlack = 32;

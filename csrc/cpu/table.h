@@ -17,6 +17,8 @@ void cd_statistics(Team&, const Model&, const Bits& visible, std::int64_t gibbs_
                    Statistics sums);
 TrainingReport train_minibatches(Team&, Parameters, const Bits& data, const TrainingPlan&,
                                  TrainingState&);
+TrainingReport train_online(Team&, Parameters, const Bits& data, const TrainingPlan&,
+                            TrainingState&);
 TrainingReport train_dense(Team&, Parameters, const Reals& data, const TrainingPlan&,
                            TrainingState&, Product);
 void gemm(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,

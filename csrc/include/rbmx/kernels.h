@@ -100,6 +100,17 @@ struct TrainingReport {
   std::int64_t batches;
 };
 
+// Batches of one row on a tiny model, without momentum and decay: the kernel train_online takes
+// them.
+inline constexpr std::int64_t kMaxOnlineUnits = 32;
+inline constexpr std::int64_t kMaxOnlineSteps = 128;
+inline bool is_online(const Model& model, const TrainingPlan& plan, const TrainingState& state) {
+  return plan.batch_size == 1 && model.n_visible <= kMaxOnlineUnits &&
+         model.n_hidden <= kMaxOnlineUnits && plan.gibbs_steps <= kMaxOnlineSteps &&
+         plan.weight_decay == 0 && state.velocity.weight == nullptr &&
+         (state.chains.words == nullptr || state.chains.rows == 1);
+}
+
 inline constexpr std::int64_t kMaxBatch = 65536;  // 65536 * 32767 < 2^31
 inline constexpr std::int64_t kMaxUnits = std::int64_t{1} << 24;
 inline constexpr float kWeightOne = 1048576.0f;  // weights are summed in units of 2^-20
@@ -120,6 +131,9 @@ struct KernelTable {
                         const Place&, Statistics sums);
   TrainingReport (*train_minibatches)(Team&, Parameters, const Bits& data, const TrainingPlan&,
                                       TrainingState&);
+  // the same for what is_online says, with the whole model in the first-level cache
+  TrainingReport (*train_online)(Team&, Parameters, const Bits& data, const TrainingPlan&,
+                                 TrainingState&);
   TrainingReport (*train_dense)(Team&, Parameters, const Reals& data, const TrainingPlan&,
                                 TrainingState&, Product);
   // c (m, n) = a (m, k) b (k, n) with strides a(i, p) = a[i * a_row + p * a_col], one chain of fma

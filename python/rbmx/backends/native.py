@@ -71,7 +71,8 @@ class NativeBackend:
     """Bernoulli-Bernoulli machines in C++.
 
     Packed bits take exact integer sums of selected weights; real values take products, by BLAS or, where
-    `reproducible`, in canonical order. engine="blas" sends bits through products as well, as a cross-check.
+    `reproducible`, in canonical order. Two cross-checks: engine="blas" sends bits through products as well,
+    and engine="plain" trains on them by the loops of csrc/ref, the specification.
     """
 
     def __init__(self, engine: str = "auto", *, reproducible: bool = False) -> None:
@@ -227,6 +228,7 @@ class NativeBackend:
                 velocity=velocity,
                 chains=chains,
                 progress=progress,
+                reference=self.engine == "plain",
             )
         else:
             outcome = _core.train_dense(

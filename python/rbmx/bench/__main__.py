@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench peers | threads | memory | csv``."""
+"""``python -m rbmx.bench peers | threads | memory | csv | table1``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,31 @@ def _parser() -> argparse.ArgumentParser:
     memory = add("memory", "peak memory of training, and of streaming a large CSV file")
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
     add("csv", "the CSV parser beside np.loadtxt")
+    table1 = add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
+    table1.add_argument("--plot", type=Path, metavar="FILE", help="also draw the main effects (not with --quick)")
     return parser
 
 
+def _run_table1(arguments: argparse.Namespace) -> Report:
+    from rbmx.bench.table1 import Cell, run_table1
+
+    if arguments.quick:
+        return run_table1(rounds=min(arguments.rounds, 2), cells=[Cell(1, 1000, 6, 3), Cell(10, 1000, 24, 12)])
+    report = run_table1(rounds=arguments.rounds)
+    if arguments.plot:
+        from rbmx.report.effects import draw_effects
+
+        levels = {
+            name: {factor: effect.levels for factor, effect in effects.items()}
+            for name, effects in report.effects.items()
+        }
+        draw_effects(arguments.plot, levels)
+    return report
+
+
 def _run(arguments: argparse.Namespace) -> Report:
+    if arguments.command == "table1":
+        return _run_table1(arguments)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 __all__ = ["Report", "Timing", "WrongAnswerError", "facts", "interleave", "stopwatch", "table"]
@@ -170,7 +170,7 @@ class Report:
     def write(self, path: Path) -> None:
         """Write the report as JSON, creating the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.__dict__, indent=1, default=str)
+        text = json.dumps(asdict(self), indent=1, default=str)
         path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -119,4 +119,12 @@ def parse_csv(
     values: NDArray[np.uint8] | NDArray[np.float32],
     labels: _Int | None,
 ) -> tuple[int, int, str, int, int, int, int]: ...
+def parse_csv_bits(
+    text: Buffer,
+    label: str | None,
+    threshold: float,
+    n_values: int,
+    words: _Bits,
+    labels: _Int | None,
+) -> tuple[int, int, str, int, int, int, int]: ...
 def mark_lines(text: Buffer, every: int, seen: int, offsets: _Int) -> tuple[int, int]: ...

@@ -26,11 +26,13 @@ __all__ = [
     "get_num_threads",
     "mark_lines",
     "parse_csv",
+    "parse_csv_bits",
     "permutation",
     "set_num_threads",
 ]
 
 parse_csv = _core.parse_csv
+parse_csv_bits = _core.parse_csv_bits
 mark_lines = _core.mark_lines
 
 MEAN_ONE = 2.0**15  # means are counted in units of 2^-15

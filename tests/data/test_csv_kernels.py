@@ -114,6 +114,8 @@ def texts(draw: st.DrawFn) -> tuple[bytes, int, Label]:
 @example(drawn=(b"0," * 32 + b"0\n", 33, None), max_rows=1, threshold=0)
 @example(drawn=(b"0," * 32 + b"\n", 33, None), max_rows=1, threshold=0)
 @example(drawn=(b"0," * 64 + b"0\n", 33, None), max_rows=1, threshold=0)
+@example(drawn=(b"1,2,25\n\n1,2,3\n", 3, None), max_rows=3, threshold=0)  # two ends in one pair of bytes
+@example(drawn=(b"1,2,255\n,2,3\n", 3, None), max_rows=3, threshold=0)
 @example(drawn=(b"255,255,255\n" * 9, 3, None), max_rows=9, threshold=254)
 @example(drawn=(b"256,255,255\n" * 9, 2, "first"), max_rows=9, threshold=254)
 @example(drawn=(b"255,255,999\n" * 9, 2, "last"), max_rows=9, threshold=254)

@@ -33,7 +33,11 @@ CsvProgress parse_csv(Team& team, const CsvLines& lines, const CsvRows& rows,
   if (n_parts == 1 || lines.end - lines.begin < n_parts) {
     CsvRows all = rows;
     all.scratch = scratch;
-    return parse_csv(lines, all, kernels);
+    CsvProgress progress;
+    team.run([&](const Member& member) {
+      if (member.index == 0) progress = parse_csv(lines, all, kernels);
+    });
+    return progress;
   }
   std::array<std::int64_t, kMaxParts> counts;
   std::array<CsvProgress, kMaxParts> found;

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -83,8 +84,16 @@ CsvLines lines_of(const py::buffer_info& text, std::int64_t n_values,
   return {view.data(), view.data() + view.size(), n_values, label_named(label), max_rows};
 }
 
+// Two megabytes are parsed in a fraction of a millisecond: a busy machine may hold up the start of
+// a team for longer than less than that takes.
+constexpr std::int64_t kBytesPerThread = std::int64_t{1} << 21;
+
 // Releases the GIL and calls; rows still lacks its labels.
-py::tuple parse(const CsvLines& lines, CsvRows rows, const std::optional<py::array>& labels) {
+py::tuple parse(const CsvLines& lines, CsvRows rows, const std::optional<py::array>& labels,
+                std::int64_t bytes_per_thread) {
+  if (bytes_per_thread < 1) {
+    refuse("bytes_per_thread: expected at least 1, got " + std::to_string(bytes_per_thread));
+  }
   if (lines.label != CsvLabel::none) {
     if (!labels)
       refuse("labels: expected int64 (" + std::to_string(lines.max_rows) + "), got None");
@@ -93,7 +102,8 @@ py::tuple parse(const CsvLines& lines, CsvRows rows, const std::optional<py::arr
     rows.labels = checked_labels.mutable_data();
   }
   const rbmx::KernelTable& kernels = rbmx::bindings::kernels();
-  rbmx::Team team = rbmx::bindings::team(lines.end - lines.begin);
+  const std::int64_t worth = (lines.end - lines.begin) / bytes_per_thread;
+  rbmx::Team team(static_cast<int>(std::min<std::int64_t>(worth, rbmx::bindings::num_threads())));
   CsvProgress progress;
   {
     const py::gil_scoped_release release;
@@ -106,7 +116,8 @@ py::tuple parse(const CsvLines& lines, CsvRows rows, const std::optional<py::arr
 }
 
 py::tuple parse_csv(const py::buffer& text, const std::optional<std::string>& label,
-                    py::array& values, const std::optional<py::array>& labels) {
+                    py::array& values, const std::optional<py::array>& labels,
+                    std::int64_t bytes_per_thread) {
   const py::buffer_info buffer = text.request();
   const bool small = values.dtype().is(py::dtype::of<std::uint8_t>());
   if (small) {
@@ -123,12 +134,12 @@ py::tuple parse_csv(const py::buffer& text, const std::optional<std::string>& la
   } else {
     rows.reals = static_cast<float*>(values.mutable_data());
   }
-  return parse(lines, rows, labels);
+  return parse(lines, rows, labels, bytes_per_thread);
 }
 
 py::tuple parse_csv_bits(const py::buffer& text, const std::optional<std::string>& label,
                          double threshold, std::int64_t n_values, py::array& words,
-                         const std::optional<py::array>& labels) {
+                         const std::optional<py::array>& labels, std::int64_t bytes_per_thread) {
   const py::buffer_info buffer = text.request();
   if (std::isnan(threshold)) refuse("threshold: expected a number, got nan");
   if (n_values < 1) refuse("n_values: expected at least 1, got " + std::to_string(n_values));
@@ -138,7 +149,7 @@ py::tuple parse_csv_bits(const py::buffer& text, const std::optional<std::string
   CsvRows rows{};
   rows.words = static_cast<std::uint64_t*>(words.mutable_data());
   rows.threshold = threshold;
-  return parse(lines, rows, labels);
+  return parse(lines, rows, labels, bytes_per_thread);
 }
 
 py::tuple mark_lines(const py::buffer& text, std::int64_t every, std::int64_t seen,
@@ -165,12 +176,14 @@ py::tuple mark_lines(const py::buffer& text, std::int64_t every, std::int64_t se
 
 void bind_text(py::module_& module) {
   module.def("parse_csv", &parse_csv, py::arg("text"), py::arg("label"),
-             py::arg("values").noconvert(), py::arg("labels").noconvert(),
+             py::arg("values").noconvert(), py::arg("labels").noconvert(), py::kw_only(),
+             py::arg("bytes_per_thread") = kBytesPerThread,
              "Parse whole lines into values and labels; returns (rows, end, fault, column, field, "
              "field_end, next_line).");
   module.def("parse_csv_bits", &parse_csv_bits, py::arg("text"), py::arg("label"),
              py::arg("threshold"), py::arg("n_values"), py::arg("words").noconvert(),
-             py::arg("labels").noconvert(),
+             py::arg("labels").noconvert(), py::kw_only(),
+             py::arg("bytes_per_thread") = kBytesPerThread,
              "The same into packed bits: 1 where a value is greater than the threshold.");
   module.def("mark_lines", &mark_lines, py::arg("text"), py::arg("every"), py::arg("seen"),
              py::arg("offsets").noconvert(),

@@ -118,6 +118,8 @@ def parse_csv(
     label: str | None,
     values: NDArray[np.uint8] | NDArray[np.float32],
     labels: _Int | None,
+    *,
+    bytes_per_thread: int = ...,
 ) -> tuple[int, int, str, int, int, int, int]: ...
 def parse_csv_bits(
     text: Buffer,
@@ -126,5 +128,7 @@ def parse_csv_bits(
     n_values: int,
     words: _Bits,
     labels: _Int | None,
+    *,
+    bytes_per_thread: int = ...,
 ) -> tuple[int, int, str, int, int, int, int]: ...
 def mark_lines(text: Buffer, every: int, seen: int, offsets: _Int) -> tuple[int, int]: ...

@@ -13,7 +13,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rbmx.backends.native import build_info, get_num_threads, parse_csv, parse_csv_bits, set_num_threads
+from rbmx.backends.native import build_info, get_num_threads, parse_csv, parse_csv_bits, set_isa, set_num_threads
 from rbmx.bits import PackedBits
 
 Label = Literal["first", "last"] | None
@@ -25,18 +25,14 @@ PLACES = ("rows", "end", "fault", "column", "field", "field_end", "next_line")
 
 @pytest.fixture(autouse=True)
 def _settings_come_back() -> Iterator[None]:
-    from rbmx import _core
-
     isa, threads = build_info()["instruction_set"], get_num_threads()
     yield
-    _core.set_isa(isa)
+    set_isa(isa)
     set_num_threads(threads)
 
 
 def use(isa: str, threads: int = 1) -> None:
-    from rbmx import _core
-
-    _core.set_isa(isa)
+    set_isa(isa)
     set_num_threads(threads)
 
 
@@ -45,17 +41,26 @@ def instruction_sets() -> list[str]:
 
 
 def parse(
-    text: Any, n_values: int, label: Label, out: Out, *, max_rows: int, threshold: float = 127.0
+    text: Any,
+    n_values: int,
+    label: Label,
+    out: Out,
+    *,
+    max_rows: int,
+    threshold: float = 127.0,
+    bytes_per_thread: int = 1 << 12,
 ) -> tuple[dict[str, Any], NDArray[Any], NDArray[np.int64]]:
     """What the parser reports, and the rows it took; what lies behind them is no part of the result."""
     labels = np.full(max_rows, -1, np.int64)
     given_labels = None if label is None else labels
     if out == "bits":
         values: NDArray[Any] = np.full((max_rows, -(-n_values // 64)), 2**64 - 1, np.uint64)
-        found = parse_csv_bits(text, label, threshold, n_values, values, given_labels)
+        found = parse_csv_bits(
+            text, label, threshold, n_values, values, given_labels, bytes_per_thread=bytes_per_thread
+        )
     else:
         values = np.full((max_rows, n_values), 77, out)
-        found = parse_csv(text, label, values, given_labels)
+        found = parse_csv(text, label, values, given_labels, bytes_per_thread=bytes_per_thread)
     rows = found[0]
     return dict(zip(PLACES, found, strict=True)), values[:rows], labels[:rows]
 
@@ -243,3 +248,5 @@ def test_bits_of_other_numbers_compare_as_float32() -> None:
 def test_bad_arguments_are_refused_by_name(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_csv_bits(*arguments)
+    with pytest.raises(ValueError, match="bytes_per_thread: expected at least 1, got 0"):
+        parse_csv(b"1\n", None, np.zeros((1, 1), np.uint8), None, bytes_per_thread=0)

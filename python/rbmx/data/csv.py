@@ -29,6 +29,7 @@ Label = Literal["first", "last"] | None
 OnBadRow = Literal["raise", "skip"]
 
 BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 1 << 18  # what a file is judged by
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 FAULTS = {
@@ -152,10 +153,10 @@ class CsvSource:
 
     def likely_rows(self) -> int:
         """A few more rows than the file should have, by the length of its first lines."""
-        size = os.path.getsize(self._path)
         if self._sequential:
             return self.block_rows
-        return max(self.block_rows, int(1.05 * size / self._mean_line) + 1)
+        rows = os.path.getsize(self._path) / self._mean_line
+        return max(self.block_rows, int(1.05 * rows) + 1)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order, parsed as the file is read."""
@@ -220,7 +221,7 @@ class CsvSource:
             start = Position(len(BOM) if head == BOM else 0, 1, 0)
             stream.seek(start.offset)
             try:
-                first = next(whole_lines(stream, CHUNK_BYTES), None)
+                first = next(whole_lines(stream, HEAD_BYTES), None)
             except LongLineError as error:
                 raise DataError(f"{self.name}: line 1: {error}") from error
             if first is None:

@@ -136,18 +136,30 @@ class LineParser {
   std::int64_t last_column_ = 0;
 };
 
-// bit i of a row of words: value > threshold, exact for small integers and else between float32s
-void pack(const float* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
-  const float limit = static_cast<float>(threshold);
+// bit i of a row of words: values[i] > threshold. values: n_values bytes, and room for 64 more
+void pack(std::uint8_t* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
+  const int limit = threshold < 0.0 ? -1 : threshold >= 255.0 ? 255 : static_cast<int>(threshold);
+  for (std::int64_t i = 0; i < n_values; ++i) values[i] = values[i] > limit;
+  std::fill_n(values + n_values, 64, std::uint8_t{0});
   for (std::int64_t first = 0; first < n_values; first += 64) {
-    const std::int64_t n = std::min<std::int64_t>(64, n_values - first);
     std::uint64_t word = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float x = values[first + i];
-      const bool is_small = x >= 0.0f && x <= 255.0f && x == std::floor(x);
-      word |= std::uint64_t{is_small ? x > threshold : x > limit} << i;
+    for (int octet = 0; octet < 8; ++octet) {
+      std::uint64_t ones = 0;
+      for (int i = 0; i < 8; ++i) ones |= std::uint64_t{values[first + 8 * octet + i]} << (8 * i);
+      word |= (ones * 0x0102040810204080u) >> 56 << (8 * octet);  // byte i of ones to bit i
     }
     *words++ = word;
+  }
+}
+
+// The same of floats, compared as floats; small integers exactly.
+void pack(const float* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
+  const float limit = static_cast<float>(threshold);
+  std::fill_n(words, words_for(n_values), std::uint64_t{0});
+  for (std::int64_t i = 0; i < n_values; ++i) {
+    const float x = values[i];
+    const bool is_small = x >= 0.0f && x <= 255.0f && x == std::floor(x);
+    words[i / 64] |= std::uint64_t{is_small ? x > threshold : x > limit} << (i % 64);
   }
 }
 
@@ -157,10 +169,16 @@ const char* parse_row(LineParser& parser, const char* p, const CsvLines& lines, 
   std::int64_t* const label = out.labels + (lines.label == CsvLabel::none ? 0 : row);
   if (out.bytes != nullptr) return parser.parse(p, n, lines.label, out.bytes + row * n, label);
   if (out.reals != nullptr) return parser.parse(p, n, lines.label, out.reals + row * n, label);
-  auto* const reals = reinterpret_cast<float*>(out.scratch);
-  p = parser.parse(p, n, lines.label, reals, label);
-  if (p != nullptr) pack(reals, n, out.threshold, out.words + row * words_for(n));
-  return p;
+  std::uint64_t* const words = out.words + row * words_for(n);
+  const char* next = parser.parse(p, n, lines.label, out.scratch, label);
+  if (next != nullptr) {
+    pack(out.scratch, n, out.threshold, words);
+  } else if (parser.fault == CsvFault::kNotUint8) {
+    auto* const reals = reinterpret_cast<float*>(out.scratch);
+    next = parser.parse(p, n, lines.label, reals, label);
+    if (next != nullptr) pack(reals, n, out.threshold, words);
+  }
+  return next;
 }
 
 }  // namespace

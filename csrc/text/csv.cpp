@@ -152,14 +152,21 @@ void pack(std::uint8_t* values, std::int64_t n_values, double threshold, std::ui
   }
 }
 
-// The same of floats, compared as floats; small integers exactly.
+// The bound that floats are compared with: the threshold as a float, and a little less where it was
+// rounded up to a small integer, which then is above it.
+float bound_of(double threshold) {
+  const float bound = static_cast<float>(threshold);
+  const bool is_small = bound >= 0.0f && bound <= 255.0f && bound == std::floor(bound);
+  return is_small && threshold < bound ? std::nextafter(bound, -1.0f) : bound;
+}
+
 void pack(const float* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
-  const float limit = static_cast<float>(threshold);
-  std::fill_n(words, words_for(n_values), std::uint64_t{0});
-  for (std::int64_t i = 0; i < n_values; ++i) {
-    const float x = values[i];
-    const bool is_small = x >= 0.0f && x <= 255.0f && x == std::floor(x);
-    words[i / 64] |= std::uint64_t{is_small ? x > threshold : x > limit} << (i % 64);
+  const float bound = bound_of(threshold);
+  for (std::int64_t first = 0; first < n_values; first += 64) {
+    const std::int64_t n = std::min<std::int64_t>(64, n_values - first);
+    std::uint64_t word = 0;
+    for (std::int64_t i = 0; i < n; ++i) word |= std::uint64_t{values[first + i] > bound} << i;
+    *words++ = word;
   }
 }
 

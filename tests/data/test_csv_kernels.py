@@ -234,6 +234,21 @@ def test_bits_of_other_numbers_compare_as_float32() -> None:
     assert words[:, 0].tolist() == [0b100, 0b010 + (np.float32("0.10000001") > np.float32(0.1)), 0b011, 0b111]
 
 
+@pytest.mark.parametrize("threshold", [np.nextafter(7.0, 0), np.nextafter(7.0, 8), -1e-60, 7.0, np.nextafter(256.0, 0)])
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_bits_do_not_depend_on_how_the_integers_beside_them_are_read(isa: str, threshold: float) -> None:
+    """A threshold next to an integer becomes that integer as a float32; a value of 7 is still above or not."""
+    use(isa)
+    small = [0, 6, 7, 8, 255]
+    for other in ("", "0.5", "300"):
+        text = (",".join(map(str, small)) + "\n" + ",".join([*map(str, small[:4]), other or "255"]) + "\n").encode()
+        words = np.zeros((2, 1), np.uint64)
+        assert parse_csv_bits(text, None, threshold, 5, words, None)[0] == 2
+        expected = sum((value > threshold) << i for i, value in enumerate(small))
+        assert int(words[0, 0]) == expected
+        assert int(words[1, 0]) & 15 == expected & 15
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

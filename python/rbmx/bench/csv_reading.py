@@ -60,10 +60,8 @@ class Contestant:
         set_num_threads(self.threads)
 
 
-def _ours(path: Path, output: str, counts: tuple[int, ...]) -> Iterator[Contestant]:
+def _ours(path: Path, output: str, counts: tuple[int, ...], best: str) -> Iterator[Contestant]:
     """read_csv and the parser alone: every instruction set on one thread, the best one on all."""
-    info = build_info()
-    best = str(info["instruction_set"])
     text = path.read_bytes()
     n_rows, n_fields = text.count(b"\n"), text.split(b"\n", 1)[0].count(b",") + 1
 
@@ -88,7 +86,7 @@ def _ours(path: Path, output: str, counts: tuple[int, ...]) -> Iterator[Contesta
         yield Contestant("rbmx read_csv", "path", output, n, best, lambda: read_csv(path, label=None)[0])
     for out in (output, "float32", "bits") if output == "uint8" else (output, "bits"):
         read = parser(out)
-        for isa in info["instruction_sets"]:  # type: ignore[attr-defined]
+        for isa in build_info()["instruction_sets"]:  # type: ignore[attr-defined]
             yield Contestant("rbmx parse", "memory", out, 1, isa, read)
         for n in counts[1:]:
             yield Contestant("rbmx parse", "memory", out, n, best, read)
@@ -108,10 +106,11 @@ def _check(contestant: Contestant, expected: npt.NDArray[Any]) -> None:
         raise WrongAnswerError(f"{contestant.name} ({contestant.output}): values differ from what was written")
 
 
-def _run_case(case: str, path: Path, table_of: npt.NDArray[Any], rounds: int, counts: tuple[int, ...]) -> list[Row]:
+def _run_case(
+    case: str, path: Path, table_of: npt.NDArray[Any], rounds: int, counts: tuple[int, ...], isa: str
+) -> list[Row]:
     dtype, output = table_of.dtype.type, str(table_of.dtype)
-    isa = str(build_info()["instruction_set"])
-    contestants = list(_ours(path, output, counts))
+    contestants = list(_ours(path, output, counts, isa))
     readers, left_out = load_peers(path, dtype, counts[-1])
     for name, read in readers.items():
         threads = counts[-1] if name == "pyarrow" else 1
@@ -177,16 +176,18 @@ def run_csv(
     """
     counts = (1, threads) if threads > 1 else (1,)
     report = Report("csv", {"rows": len(images), "rounds": rounds}, facts(threads=threads))
-    before = str(build_info()["instruction_set"]), get_num_threads()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mnist.csv"
-        write_csv(path, images, labels)
-        integers = np.column_stack([labels.astype(np.uint8), images])
-        report.rows += _run_case("integers", path, integers, rounds, counts)
-        decimals = images[: -(-len(images) // 4)] / 255
-        np.savetxt(path, decimals, "%.6f", ",")
-        rounded = np.array([float(f"{v / 255:.6f}") for v in range(256)], np.float32)[images[: len(decimals)]]
-        report.rows += _run_case("decimals", path, rounded, rounds, counts)
-    set_isa(before[0])
-    set_num_threads(before[1])
+    isa, before = str(build_info()["instruction_set"]), get_num_threads()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "mnist.csv"
+            write_csv(path, images, labels)
+            integers = np.column_stack([labels.astype(np.uint8), images])
+            report.rows += _run_case("integers", path, integers, rounds, counts, isa)
+            decimals = images[: -(-len(images) // 4)] / 255
+            np.savetxt(path, decimals, "%.6f", ",")
+            rounded = np.array([float(f"{v / 255:.6f}") for v in range(256)], np.float32)[images[: len(decimals)]]
+            report.rows += _run_case("decimals", path, rounded, rounds, counts, isa)
+    finally:
+        set_isa(isa)
+        set_num_threads(before)
     return report

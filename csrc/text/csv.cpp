@@ -60,6 +60,7 @@ class LineParser {
     return p;
   }
 
+  bool seen_reals = false;  // a line was no line of bytes: the next ones will not be either
   CsvFault fault = CsvFault::kNone;
   std::int64_t column = 0;
   const char* field = nullptr;
@@ -177,14 +178,15 @@ const char* parse_row(LineParser& parser, const char* p, const CsvLines& lines, 
   if (out.bytes != nullptr) return parser.parse(p, n, lines.label, out.bytes + row * n, label);
   if (out.reals != nullptr) return parser.parse(p, n, lines.label, out.reals + row * n, label);
   std::uint64_t* const words = out.words + row * words_for(n);
-  const char* next = parser.parse(p, n, lines.label, out.scratch, label);
-  if (next != nullptr) {
-    pack(out.scratch, n, out.threshold, words);
-  } else if (parser.fault == CsvFault::kNotUint8) {
-    auto* const reals = reinterpret_cast<float*>(out.scratch);
-    next = parser.parse(p, n, lines.label, reals, label);
-    if (next != nullptr) pack(reals, n, out.threshold, words);
+  if (!parser.seen_reals) {
+    const char* const next = parser.parse(p, n, lines.label, out.scratch, label);
+    if (next != nullptr) pack(out.scratch, n, out.threshold, words);
+    if (next != nullptr || parser.fault != CsvFault::kNotUint8) return next;
+    parser.seen_reals = true;
   }
+  auto* const reals = reinterpret_cast<float*>(out.scratch);
+  const char* const next = parser.parse(p, n, lines.label, reals, label);
+  if (next != nullptr) pack(reals, n, out.threshold, words);
   return next;
 }
 

@@ -1,6 +1,9 @@
-// Which rows of a projection's block to add for each row of bits: the ones of that part of the row,
-// as byte offsets from the start of the block.
-//   entries[(block * rows + row) * capacity + n], n < lengths[block * rows + row]
+// Which rows of a projection's block to add to the sums of each row of bits, and which to subtract:
+// byte offsets from the start of the block.
+//   entries[(block * rows + row) * capacity + n]: added for n < added, subtracted for n < total
+// A row of sums starts from zero and takes the ones of its bits, or goes on from the sums of the
+// bits listed before and takes those that changed, whichever is fewer. Sums are exact integers: the
+// same bytes either way.
 #pragma once
 
 #include "cpu/projection.h"
@@ -8,10 +11,18 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
+struct ListLength {
+  std::uint16_t added;
+  std::uint16_t total;
+};
+
 struct ActiveLists {
   std::uint16_t* entries;
-  std::uint16_t* lengths;
+  ListLength* lengths;    // (blocks, rows)
+  std::uint8_t* fresh;    // (rows,) 1: sums start from zero
+  std::uint64_t* listed;  // (rows, words) the bits of the last listing
   std::int64_t rows;
+  std::int64_t words;
   std::int64_t rows_per_block;
   std::int64_t n_blocks;
   std::int64_t n_in;
@@ -22,30 +33,59 @@ struct ActiveLists {
 static inline ActiveLists make_lists(Arena& arena, const Projection& p, std::int64_t rows) {
   ActiveLists lists;
   lists.rows = rows;
+  lists.words = words_for(p.n_in);
   lists.rows_per_block = p.rows_per_block;
   lists.n_blocks = p.n_blocks;
   lists.n_in = p.n_in;
   lists.capacity = p.rows_per_block + kListSlack;
   lists.pitch = static_cast<std::uint16_t>(p.width * 4);
   lists.entries = arena.take<std::uint16_t>(lists.n_blocks * rows * lists.capacity);
-  lists.lengths = arena.take<std::uint16_t>(lists.n_blocks * rows);
+  lists.lengths = arena.take<ListLength>(lists.n_blocks * rows);
+  lists.fresh = arena.take<std::uint8_t>(rows);
+  lists.listed = arena.take<std::uint64_t>(rows * lists.words);
   return lists;
 }
 
-// bits: one row of n_in bits
-RBMX_INLINE void list_row(const ActiveLists& lists, std::int64_t row, const std::uint64_t* bits) {
+// The ones of units first .. last - 1 of (bits & ~without), as entries of their block at out;
+// returns how many.
+RBMX_INLINE int list_block(const ActiveLists& lists, std::int64_t first, std::int64_t last,
+                           const std::uint64_t* bits, const std::uint64_t* without,
+                           std::uint16_t* out) {
+  int n = 0;
+  for (std::int64_t unit = first; unit < last; unit += 32) {
+    std::uint64_t word = bits[unit >> 6];
+    if (without != nullptr) word &= ~without[unit >> 6];
+    n += list_ones(static_cast<std::uint32_t>(word >> (unit & 63)),
+                   static_cast<std::uint16_t>((unit - first) * lists.pitch), lists.pitch, out + n);
+  }
+  return n;
+}
+
+// bits: one row of n_in bits. continuing: the row's sums stand for the bits listed before.
+RBMX_INLINE void list_row(const ActiveLists& lists, std::int64_t row, const std::uint64_t* bits,
+                          bool continuing) {
+  std::uint64_t* const listed = lists.listed + row * lists.words;
+  bool fresh = true;
+  if (continuing) {
+    std::int64_t changed = 0, ones = 0;
+    for (std::int64_t w = 0; w < lists.words; ++w) {
+      changed += __builtin_popcountll(bits[w] ^ listed[w]);
+      ones += __builtin_popcountll(bits[w]);
+    }
+    fresh = ones <= changed;
+  }
+  lists.fresh[row] = fresh;
   for (std::int64_t block = 0; block < lists.n_blocks; ++block) {
     const std::int64_t first = block * lists.rows_per_block;
     const std::int64_t last = smaller(first + lists.rows_per_block, lists.n_in);
-    std::uint16_t* out = lists.entries + (block * lists.rows + row) * lists.capacity;
-    int n = 0;
-    for (std::int64_t unit = first; unit < last; unit += 32) {
-      const auto word = static_cast<std::uint32_t>(bits[unit >> 6] >> (unit & 63));
-      n += list_ones(word, static_cast<std::uint16_t>((unit - first) * lists.pitch), lists.pitch,
-                     out + n);
-    }
-    lists.lengths[block * lists.rows + row] = static_cast<std::uint16_t>(n);
+    const std::int64_t list = block * lists.rows + row;
+    std::uint16_t* const out = lists.entries + list * lists.capacity;
+    const int added = list_block(lists, first, last, bits, fresh ? nullptr : listed, out);
+    const int taken = fresh ? 0 : list_block(lists, first, last, listed, bits, out + added);
+    lists.lengths[list] = {static_cast<std::uint16_t>(added),
+                           static_cast<std::uint16_t>(added + taken)};
   }
+  std::memcpy(listed, bits, static_cast<std::size_t>(lists.words) * sizeof(std::uint64_t));
 }
 
 }  // namespace RBMX_ISA

@@ -17,13 +17,15 @@ void add_panel(const Minibatch& m, std::int64_t panel, std::int64_t rows,
   const std::int16_t* positive = m.positive_means + panel * m.max_rows * width;
   const std::int16_t* negative = m.negative_means + panel * m.max_rows * width;
   const std::int64_t hidden0 = panel * width, live = smaller(width, m.up.n_out - hidden0);
-  sum_panel<V>(m.unit_lists, m.chunks, positive, negative, m.up.n_in, scratch,
-               [&](std::int64_t unit, const Ints(&plus)[V], const Ints(&)[V]) {
-                 std::int32_t lanes[width];
-                 for (int i = 0; i < V; ++i) store(lanes + i * kLanes, plus[i]);
-                 for (std::int64_t j = 0; j < live; ++j)
-                   sums.weight[(hidden0 + j) * m.up.n_in + unit] += lanes[j];
-               });
+  sum_panel<V>(
+      m.unit_lists, m.chunks, positive, negative, m.up.n_in, scratch, true,
+      [&](std::int64_t unit, const Ints(&plus)[V], const Ints(&)[V]) {
+        std::int32_t lanes[width];
+        for (int i = 0; i < V; ++i) store(lanes + i * kLanes, plus[i]);
+        for (std::int64_t j = 0; j < live; ++j)
+          sums.weight[(hidden0 + j) * m.up.n_in + unit] += lanes[j];
+      },
+      [](std::int64_t) {});
   Ints plus[V], minus[V];
   sum_means<V>(positive, rows, plus);
   sum_means<V>(negative, rows, minus);
@@ -61,7 +63,7 @@ void cd_statistics(Team& team, const Model& model, const Bits& visible, std::int
   if (visible.rows == 0) return;
   Arena arena;
   Minibatch m = make_minibatch(arena, model.n_visible, model.n_hidden, smaller(kRows, visible.rows),
-                               0, team.size());
+                               0, gibbs_steps, team.size());
   auto* scratch = arena.take<GradientScratch>(team.size());
   for (int i = 0; i < team.size(); ++i)
     scratch[i] = make_gradient_scratch(arena, model.n_visible, m.up.width, m.max_chunks);

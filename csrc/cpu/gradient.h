@@ -83,6 +83,7 @@ struct UnitLists {
   std::uint16_t* lengths;
   std::int64_t* difference;  // (units,) positive_scale * ones in the data - negative_scale * ones
                              // in the samples
+  std::uint8_t* idle;        // (units,) 1: no row in any list
   std::int64_t units;        // rounded up to kQuadUnits
   std::uint16_t pitch;       // bytes of a row of the table
 };
@@ -95,6 +96,7 @@ RBMX_INLINE UnitLists make_unit_lists(Arena& arena, std::int64_t n_visible, std:
   lists.entries = arena.take<std::uint16_t>(max_chunks * lists.units * kListRoom);
   lists.lengths = arena.take<std::uint16_t>(max_chunks * lists.units);
   lists.difference = arena.take<std::int64_t>(lists.units);
+  lists.idle = arena.take<std::uint8_t>(lists.units);
   return lists;
 }
 
@@ -150,6 +152,7 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
   const std::int64_t unit0 = quad * kQuadUnits, word = unit0 / 64;
   Quad v0[2][64], v1[2][64];
   std::memset(lists.difference + unit0, 0, kQuadUnits * sizeof(std::int64_t));
+  std::memset(lists.idle + unit0, 1, kQuadUnits);
   std::memset(v0, 0, sizeof v0);
   std::memset(v1, 0, sizeof v1);
   for (std::int64_t c = 0; c < chunks.count; ++c) {
@@ -161,6 +164,9 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
       std::uint16_t* out = lists.entries + list * kListRoom;
       const std::uint64_t x0 = v0[0][u & 63][u >> 6], y0 = v0[1][u & 63][u >> 6];
       const std::uint64_t x1 = v1[0][u & 63][u >> 6], y1 = v1[1][u & 63][u >> 6];
+      lists.lengths[list] = 0;
+      if ((x0 | y0 | x1 | y1) == 0) continue;
+      lists.idle[unit0 + u] = 0;
       int n = 0;
       const auto ones0 =
           static_cast<std::int32_t>(__builtin_popcountll(x0) + __builtin_popcountll(y0));
@@ -184,29 +190,25 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
   }
 }
 
-// The table of a chunk for one panel, from the panel's means in units of 2^-15 (rows, width); its
-// last row, which evens out lists of odd length, is zero.
+// The table of a chunk for one panel, from the panel's packed means in units of 2^-15 (rows,
+// width); its last row, which evens out lists of odd length, is zero.
 template <int V>
 RBMX_INLINE void build_table(const Chunk& chunk, const std::int16_t* positive,
                              const std::int16_t* negative, std::int16_t* table) {
-  static_assert(V % 2 == 0, "rows are added as pairs of vectors");
+  static_assert(V % 2 == 0, "means are packed by pairs of vectors");
   constexpr std::int64_t width = V * kLanes;
-  const std::int64_t n = chunk.rows;
-  const bool both = chunk.phase == Phase::both;
-  for (std::int64_t r = 0; r < n; ++r) {
-    for (int i = 0; i < V; i += 2) {
-      const std::int64_t from = (chunk.first + r) * width + i * kLanes, to = r * width + i * kLanes;
-      if (!both) {
-        const std::int16_t* means = chunk.phase == Phase::positive ? positive : negative;
-        store(table + to, interleaved(load<ShortPair>(means + from)));
-        continue;
-      }
-      const ShortPair p0 = interleaved(load<ShortPair>(positive + from));
-      const ShortPair p1 = interleaved(load<ShortPair>(negative + from));
-      store(table + to, p0);
-      store(table + n * width + to, ShortPair{-p1.first, -p1.second});
-      store(table + 2 * n * width + to, ShortPair{p0.first - p1.first, p0.second - p1.second});
+  const std::int64_t part = chunk.rows * width, from = chunk.first * width;
+  if (chunk.phase == Phase::both) {
+    for (std::int64_t at = 0; at < part; at += 2 * kLanes) {
+      const auto p0 = load<WideShorts>(positive + from + at);
+      const auto p1 = load<WideShorts>(negative + from + at);
+      store(table + at, p0);
+      store(table + part + at, -p1);
+      store(table + 2 * part + at, p0 - p1);
     }
+  } else {
+    std::memcpy(table, (chunk.phase == Phase::positive ? positive : negative) + from,
+                static_cast<std::size_t>(part) * sizeof(std::int16_t));
   }
   std::memset(table + zero_row(chunk) * width, 0, width * sizeof(std::int16_t));
 }
@@ -248,21 +250,30 @@ RBMX_INLINE GradientScratch make_gradient_scratch(Arena& arena, std::int64_t n_v
           arena.take<std::int32_t>(kept)};
 }
 
-// Calls sink(unit, positive[V], negative[V]) for every visible unit, in order, with the sums of one
-// panel; in a joint batch `positive` is the whole difference and `negative` zero. n_units includes
-// padding.
-template <int V, class Sink>
+// Whether the sums of a chunk begin at zero: the first of its phase.
+RBMX_INLINE bool begins_sum(const Chunks& chunks, std::int64_t c) {
+  return c == 0 ||
+         (chunks.chunk[c].phase == Phase::negative && chunks.chunk[c - 1].phase != Phase::negative);
+}
+
+// Calls sink(unit, positive[V], negative[V]) for the visible units, in order, with the sums of one
+// panel, and after_tile(unit0) after each kLanes units of which the sink saw one. In a joint batch
+// `positive` is the whole difference and `negative` zero. n_units includes padding. Idle units,
+// whose sums are zero, are passed over where skip_idle says so.
+template <int V, class Sink, class AfterTile>
 RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
                            const std::int16_t* positive, const std::int16_t* negative,
-                           std::int64_t n_units, const GradientScratch& scratch, Sink&& sink) {
+                           std::int64_t n_units, const GradientScratch& scratch, bool skip_idle,
+                           Sink&& sink, AfterTile&& after_tile) {
   constexpr std::int64_t width = V * kLanes;
-  for (std::int64_t c = 0; c + 1 < chunks.count; ++c) {
+  const std::int64_t last = chunks.count - 1;
+  for (std::int64_t c = 0; c < last; ++c) {
     const Chunk& chunk = chunks.chunk[c];
-    const bool to_negative = chunk.phase == Phase::negative;
-    const bool first = c == 0 || (to_negative && chunks.chunk[c - 1].phase != Phase::negative);
-    std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
+    const bool first = begins_sum(chunks, c);
+    std::int32_t* kept = chunk.phase == Phase::negative ? scratch.negative : scratch.positive;
     build_table<V>(chunk, positive, negative, scratch.table);
     for (std::int64_t unit = 0; unit < n_units; ++unit) {
+      if (lists.idle[unit] != 0 && skip_idle) continue;
       Ints sum[V];
       for (int i = 0; i < V; ++i)
         sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
@@ -270,33 +281,42 @@ RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
       for (int i = 0; i < V; ++i) store(kept + unit * width + i * kLanes, sum[i]);
     }
   }
-  const std::int64_t c = chunks.count - 1;
-  const Chunk& chunk = chunks.chunk[c];
-  const bool to_negative = chunk.phase == Phase::negative;
-  const bool first = c == 0 || (to_negative && chunks.chunk[c - 1].phase != Phase::negative);
+  const Chunk& chunk = chunks.chunk[last];
+  const bool to_negative = chunk.phase == Phase::negative, first = begins_sum(chunks, last);
+  const std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
   build_table<V>(chunk, positive, negative, scratch.table);
-  for (std::int64_t unit = 0; unit < n_units; ++unit) {
-    Ints sum[V], other[V];
-    const std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
-    for (int i = 0; i < V; ++i) {
-      sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
-      other[i] = to_negative ? load<Ints>(scratch.positive + unit * width + i * kLanes) : Ints{};
+  for (std::int64_t tile = 0; tile < n_units; tile += kLanes) {
+    bool seen = false;
+    for (std::int64_t unit = tile; unit < smaller(tile + kLanes, n_units); ++unit) {
+      if (lists.idle[unit] != 0 && skip_idle) continue;
+      seen = true;
+      Ints sum[V], other[V];
+      for (int i = 0; i < V; ++i) {
+        sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
+        other[i] = to_negative ? load<Ints>(scratch.positive + unit * width + i * kLanes) : Ints{};
+      }
+      add_table_rows<V>(lists, last * lists.units + unit, scratch.table, sum);
+      if (to_negative) {
+        sink(unit, other, sum);
+      } else {
+        sink(unit, sum, other);
+      }
     }
-    add_table_rows<V>(lists, c * lists.units + unit, scratch.table, sum);
-    if (to_negative) {
-      sink(unit, other, sum);
-    } else {
-      sink(unit, sum, other);
-    }
+    if (seen) after_tile(tile);
   }
 }
 
-// Sums of the panel's means over rows (hidden bias): positive and negative, in units of 2^-15.
+// Sums of the panel's packed means over rows (hidden bias), in units of 2^-15.
 template <int V>
 RBMX_INLINE void sum_means(const std::int16_t* means, std::int64_t rows, Ints (&sum)[V]) {
+  constexpr std::int64_t width = V * kLanes;
+  alignas(64) static constexpr std::int16_t kZeros[2 * kLanes] = {};
   for (int i = 0; i < V; ++i) sum[i] = Ints{};
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (int i = 0; i < V; ++i) sum[i] += to_ints(load<Shorts>(means + (r * V + i) * kLanes));
+  for (std::int64_t r = 0; r < rows; r += 2) {
+    for (int i = 0; i < V; i += 2) {
+      const std::int16_t* row = means + r * width + i * kLanes;
+      add_rows(row, r + 1 < rows ? row + width : kZeros, sum[i], sum[i + 1]);
+    }
   }
 }
 

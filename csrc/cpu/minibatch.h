@@ -19,7 +19,9 @@ struct Minibatch {
   MutableBits hidden;            // h of a CD chain
   std::int16_t* positive_means;  // p(h | data), (panels, max_rows, width), units of 2^-15
   std::int16_t* negative_means;  // p(h | samples)
-  std::int32_t* sums;            // per member: (kPartRows, width)
+  std::int32_t* up_sums;         // kept for the next half-step, (panels, max_rows, width), or null
+  std::int32_t* down_sums;       // likewise
+  std::int32_t* sums;            // where they are not kept, per member: (kPartRows, width)
   std::int64_t sums_per_member;
   std::int64_t max_rows;
   UnitLists unit_lists;
@@ -28,6 +30,7 @@ struct Minibatch {
 };
 
 inline constexpr std::int64_t kPartRows = 128;
+inline constexpr std::int64_t kMostKept = std::int64_t{1} << 20;  // sums kept per direction: 4 MiB
 
 // rows padded to whole cache lines of bits
 RBMX_INLINE MutableBits make_bits(Arena& arena, std::int64_t rows, std::int64_t padded_units,
@@ -40,9 +43,17 @@ RBMX_INLINE Bits view(const MutableBits& bits) {
   return {bits.words, bits.rows, bits.units, bits.stride};
 }
 
+// Room for the sums of one direction where a later half-step goes on from them.
+RBMX_INLINE std::int32_t* make_sums(Arena& arena, const Projection& p, std::int64_t rows,
+                                    bool wanted) {
+  const std::int64_t size = p.padded_out() * rows;
+  return wanted && size <= kMostKept ? arena.take<std::int32_t>(size) : nullptr;
+}
+
 // rows: of the largest batch; chains: persistent chains, 0 for CD
 static inline Minibatch make_minibatch(Arena& arena, std::int64_t n_visible, std::int64_t n_hidden,
-                                       std::int64_t rows, std::int64_t chains, int threads) {
+                                       std::int64_t rows, std::int64_t chains,
+                                       std::int64_t gibbs_steps, int threads) {
   Minibatch m;
   m.max_rows = rows > chains ? rows : chains;
   m.up = make_projection(arena, n_visible, n_hidden, hidden_vectors(n_hidden), n_visible);
@@ -55,6 +66,8 @@ static inline Minibatch make_minibatch(Arena& arena, std::int64_t n_visible, std
   m.hidden = make_bits(arena, chains == 0 ? rows : 0, m.up.padded_out(), n_hidden);
   m.positive_means = arena.take<std::int16_t>(m.up.padded_out() * m.max_rows);
   m.negative_means = arena.take<std::int16_t>(m.up.padded_out() * m.max_rows);
+  m.up_sums = make_sums(arena, m.up, m.max_rows, gibbs_steps > 1 || chains == 0);
+  m.down_sums = make_sums(arena, m.down, m.max_rows, gibbs_steps > 1);
   m.sums_per_member = kPartRows * (m.up.width > m.down.width ? m.up.width : m.down.width);
   m.sums = arena.take<std::int32_t>(m.sums_per_member * threads);
   m.max_chunks = 2 * (m.max_rows / kChunkRows + 1);
@@ -63,35 +76,52 @@ static inline Minibatch make_minibatch(Arena& arena, std::int64_t n_visible, std
   return m;
 }
 
-// The half-step of all panels over `rows` rows, in items of a panel and a part of the rows. counts:
-// null or (panels, max_rows, width); bits: null words or the samples to write.
+// In how many parts the rows of a panel are handed out: one reads each block of weights once, more
+// even out the work of the members.
+RBMX_INLINE std::int64_t parts_of_rows(std::int64_t panels, std::int64_t rows, int members) {
+  const std::int64_t fewest = (rows + kPartRows - 1) / kPartRows;
+  std::int64_t best = fewest;
+  double best_cost = 1e30;
+  for (std::int64_t parts = fewest; parts < fewest + 4; ++parts) {
+    const std::int64_t turns = (panels * parts + members - 1) / members;
+    const double cost = static_cast<double>(turns) / static_cast<double>(parts) *
+                        (1 + 0.04 * static_cast<double>(parts));
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = parts;
+    }
+  }
+  const std::int64_t groups = (rows + kRowsPerCall - 1) / kRowsPerCall;
+  return smaller(best, groups);
+}
+
+// The half-step of all panels over `rows` rows, in items of a panel and a part of the rows. kept:
+// null or the sums of all panels; counts: null or (panels, max_rows, width); bits: null words or
+// the samples to write.
 static inline void shared_half_step(const Minibatch& m, const Projection& p,
                                     const ActiveLists& lists, std::int64_t rows, const Place& place,
-                                    std::uint32_t stream, std::int16_t* counts,
+                                    std::uint32_t stream, std::int32_t* kept, std::int16_t* counts,
                                     const MutableBits& bits, const Member& member) {
   const std::int64_t groups = (rows + kRowsPerCall - 1) / kRowsPerCall;
-  std::int64_t parts =
-      (2 * member.size + p.n_panels - 1) / p.n_panels;  // two items a member, or more
-  parts = parts < 2 ? 2 : parts;
-  const std::int64_t fewest = (rows + kPartRows - 1) / kPartRows;
-  parts = parts < fewest ? fewest : parts;
-  parts = parts > groups ? groups : parts;
-  std::int32_t* sums = m.sums + member.index * m.sums_per_member;
+  const std::int64_t parts = parts_of_rows(p.n_panels, rows, member.size);
   member.share(p.n_panels * parts, [&](std::int64_t item) {
     const std::int64_t panel = item / parts, part = item % parts;
     const std::int64_t first = groups * part / parts * kRowsPerCall;
     const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
+    std::int32_t* sums = kept == nullptr ? m.sums + member.index * m.sums_per_member
+                                         : kept + (panel * m.max_rows + first) * p.width;
     add_listed_rows(p, panel, lists, first, last, sums);
     activate(p, panel, sums, first, last, place, stream,
              {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits});
   });
 }
 
+// continuing: the sums of these rows still stand for what was listed before
 static inline void list_shared(const ActiveLists& lists, const Bits& bits, std::int64_t rows,
-                               const Member& member) {
+                               bool continuing, const Member& member) {
   const Range range = member.split(rows);
   for (std::int64_t row = range.begin; row < range.end; ++row)
-    list_row(lists, row, bits.words + row * bits.stride);
+    list_row(lists, row, bits.words + row * bits.stride, continuing);
 }
 
 // From gathered data to sums that are ready for the gradient. chain: hidden bits of the negative
@@ -101,19 +131,21 @@ static inline void run_chain(const Minibatch& m, std::int64_t rows, const Mutabl
                              std::int64_t n_chains, bool persistent, std::int64_t gibbs_steps,
                              const Place& place, const Member& member) {
   const MutableBits none = {};
-  list_shared(m.visible_lists, view(m.data), rows, member);
+  list_shared(m.visible_lists, view(m.data), rows, false, member);
   member.wait();
-  shared_half_step(m, m.up, m.visible_lists, rows, place, kHiddenStream, m.positive_means,
-                   persistent ? none : chain, member);
+  shared_half_step(m, m.up, m.visible_lists, rows, place, kHiddenStream, m.up_sums,
+                   m.positive_means, persistent ? none : chain, member);
   member.wait();
   for (std::int64_t step = 0; step < gibbs_steps; ++step) {
     const bool last = step + 1 == gibbs_steps;
-    list_shared(m.hidden_lists, view(chain), n_chains, member);
+    list_shared(m.hidden_lists, view(chain), n_chains, step > 0 && m.down_sums != nullptr, member);
     member.wait();
-    shared_half_step(m, m.down, m.hidden_lists, n_chains, place, visible_stream(step), nullptr,
-                     m.samples, member);
+    shared_half_step(m, m.down, m.hidden_lists, n_chains, place, visible_stream(step), m.down_sums,
+                     nullptr, m.samples, member);
     member.wait();
-    list_shared(m.visible_lists, view(m.samples), n_chains, member);
+    // the first sample of CD goes on from its data row
+    list_shared(m.visible_lists, view(m.samples), n_chains,
+                (step > 0 || !persistent) && m.up_sums != nullptr, member);
     if (last) {
       const Range quads = member.split(m.unit_lists.units / kQuadUnits);
       for (std::int64_t quad = quads.begin; quad < quads.end; ++quad) {
@@ -121,7 +153,7 @@ static inline void run_chain(const Minibatch& m, std::int64_t rows, const Mutabl
       }
     }
     member.wait();
-    shared_half_step(m, m.up, m.visible_lists, n_chains, place, hidden_stream(step + 1),
+    shared_half_step(m, m.up, m.visible_lists, n_chains, place, hidden_stream(step + 1), m.up_sums,
                      last ? m.negative_means : nullptr, last && !persistent ? none : chain, member);
     member.wait();
   }

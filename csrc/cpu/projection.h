@@ -38,7 +38,7 @@ inline constexpr int kMaxVectors = 8;
 inline constexpr std::int64_t kBlockBytes = 32 * 1024;
 #else
 inline constexpr int kMaxVectors = 14;
-inline constexpr std::int64_t kBlockBytes = 24 * 1024;
+inline constexpr std::int64_t kBlockBytes = 28 * 1024;
 #endif
 
 // Widths that the half-step is compiled for, in vectors of kLanes.

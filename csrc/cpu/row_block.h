@@ -43,7 +43,7 @@ RBMX_INLINE RowBlock* make_row_blocks(Arena& arena, const Projection& p, int thr
 RBMX_INLINE void list_rows(const RowBlock& block, const Bits& given, std::int64_t first,
                            std::int64_t rows) {
   for (std::int64_t row = 0; row < rows; ++row)
-    list_row(block.lists, row, given.words + (first + row) * given.stride);
+    list_row(block.lists, row, given.words + (first + row) * given.stride, false);
 }
 
 // The half-step of one block of rows; out and place speak of its first row.

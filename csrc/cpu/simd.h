@@ -25,6 +25,7 @@ typedef float Floats __attribute__((vector_size(4 * kLanes)));
 typedef std::int32_t Ints __attribute__((vector_size(4 * kLanes)));
 typedef std::uint32_t Words __attribute__((vector_size(4 * kLanes)));
 typedef std::int16_t Shorts __attribute__((vector_size(2 * kLanes)));
+typedef std::int16_t WideShorts __attribute__((vector_size(4 * kLanes)));
 typedef double Doubles __attribute__((vector_size(8 * kLanes)));
 
 #define RBMX_INLINE static RBMX_ALWAYS_INLINE
@@ -64,6 +65,27 @@ RBMX_INLINE Words lane_numbers() {
   return v;
 }
 
+// a > b ? a : b and a < b ? a : b, so b where either is not a number
+RBMX_INLINE Floats larger(Floats a, Floats b) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Floats)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+RBMX_INLINE Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+RBMX_INLINE Floats smaller(Floats a, Floats b) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Floats)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
 // nearest integer, ties to even; |v| < 2^31
 RBMX_INLINE Ints round_to_ints(Floats v) {
 #if defined(__AVX512F__)
@@ -101,25 +123,21 @@ RBMX_INLINE std::uint32_t sign_mask(Ints v) {
 #endif
 }
 
-// high and low halves of the 64-bit products of each lane with m
-RBMX_INLINE void multiply(Words v, std::uint32_t m, Words& high, Words& low) {
-#if defined(__AVX512F__)
-  const __m512i x = (__m512i)v, f = _mm512_set1_epi64(m);
-  const __m512i even = _mm512_mul_epu32(x, f), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), f);
-  high = (Words)_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-  low = (Words)_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-#elif defined(__AVX2__)
-  const __m256i x = (__m256i)v, f = _mm256_set1_epi64x(m);
-  const __m256i even = _mm256_mul_epu32(x, f), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), f);
-  high = (Words)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-  low = (Words)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
-#else
-  typedef std::uint64_t Wide __attribute__((vector_size(8 * kLanes)));
-  const Wide product = __builtin_convertvector(v, Wide) * m;
-  high = __builtin_convertvector(product >> 32, Words);
-  low = __builtin_convertvector(product, Words);
-#endif
+// kOnes[byte] names the ones of a byte, from the lowest on.
+struct OnesOfBytes {
+  std::uint8_t position[256][8];
+};
+constexpr OnesOfBytes ones_of_bytes() {
+  OnesOfBytes table = {};
+  for (int byte = 0; byte < 256; ++byte) {
+    int n = 0;
+    for (int bit = 0; bit < 8; ++bit) {
+      if ((byte >> bit & 1) != 0) table.position[byte][n++] = static_cast<std::uint8_t>(bit);
+    }
+  }
+  return table;
 }
+alignas(64) static constexpr OnesOfBytes kOnes = ones_of_bytes();
 
 // The positions of the ones of word, each turned into start + position * pitch, written to out;
 // returns how many. Up to kListSlack entries past the last one may be overwritten.
@@ -135,6 +153,19 @@ RBMX_INLINE int list_ones(std::uint32_t word, std::uint16_t start, std::uint16_t
   const __m512i entries = _mm512_add_epi16(_mm512_set1_epi16(static_cast<short>(start)), steps);
   _mm512_storeu_si512(out, _mm512_maskz_compress_epi16(word, entries));
   return __builtin_popcount(word);
+#elif defined(__AVX2__)
+  const std::uint16_t* const begin = out;
+  const __m128i step = _mm_set1_epi16(static_cast<short>(pitch));
+  __m128i base = _mm_set1_epi16(static_cast<short>(start));
+  for (int i = 0; i < 4; ++i, word >>= 8, base = _mm_add_epi16(base, _mm_slli_epi16(step, 3))) {
+    const std::uint32_t byte = word & 0xFFu;
+    const __m128i positions =
+        _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kOnes.position[byte])));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_add_epi16(base, _mm_mullo_epi16(positions, step)));
+    out += __builtin_popcount(byte);
+  }
+  return static_cast<int>(out - begin);
 #else
   int n = 0;
   for (; word != 0; word &= word - 1) {
@@ -144,26 +175,23 @@ RBMX_INLINE int list_ones(std::uint32_t word, std::uint16_t start, std::uint16_t
 #endif
 }
 
-// Two vectors of shorts, side by side.
-struct ShortPair {
-  Shorts first;
-  Shorts second;
-};
-
-// The order in which add_rows wants a pair of vectors of shorts to stand in memory.
-RBMX_INLINE ShortPair interleaved(ShortPair natural) {
-#if defined(__AVX512VNNI__)
-  const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-  const __m512i pair = _mm512_permutexvar_epi64(order, load<__m512i>(&natural));
-  std::memcpy(&natural, &pair, sizeof natural);
+// Two vectors of integers as shorts, larger ones saturated, in the order that add_rows undoes.
+RBMX_INLINE WideShorts pack(Ints a, Ints b) {
+#if defined(__AVX512F__)
+  return (WideShorts)_mm512_packs_epi32((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
-  const __m256i pair = _mm256_permute4x64_epi64(load<__m256i>(&natural), 0xD8);
-  std::memcpy(&natural, &pair, sizeof natural);
+  return (WideShorts)_mm256_packs_epi32((__m256i)a, (__m256i)b);
+#else
+  WideShorts out;
+  for (int i = 0; i < 2 * kLanes; ++i) {
+    const std::int32_t value = i < kLanes ? a[i] : b[i - kLanes];
+    out[i] = static_cast<std::int16_t>(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
+  }
+  return out;
 #endif
-  return natural;
 }
 
-// low and high += the interleaved pairs at a and at b, widened: the shorts of a and b are brought
+// low and high += the packed shorts at a and at b, widened: the shorts of a and b are brought
 // together lane by lane, so that one multiply-add by ones widens and sums both.
 RBMX_INLINE void add_rows(const std::int16_t* a, const std::int16_t* b, Ints& low, Ints& high) {
 #if defined(__AVX512VNNI__)
@@ -180,32 +208,71 @@ RBMX_INLINE void add_rows(const std::int16_t* a, const std::int16_t* b, Ints& lo
 #endif
 }
 
-// in[r] holds lane c = element (r, c); afterwards in[c] holds lane r
-RBMX_INLINE void transpose(Ints (&in)[kLanes]) {
-  for (int stride = kLanes / 2; stride > 0; stride /= 2) {
-    Ints low_mask, high_mask;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const bool second = (lane & stride) != 0;
-      low_mask[lane] = second ? kLanes + lane - stride : lane;
-      high_mask[lane] = second ? kLanes + lane : lane + stride;
-    }
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & stride) != 0) continue;
+// Within each group of four lanes: a0 b0 a1 b1, a2 b2 a3 b3, and the same by pairs of lanes.
 #if defined(__clang__)
-      Ints low, high;
-      for (int lane = 0; lane < kLanes; ++lane) {
-        low[lane] = low_mask[lane] < kLanes ? in[i][low_mask[lane]]
-                                            : in[i + stride][low_mask[lane] - kLanes];
-        high[lane] = high_mask[lane] < kLanes ? in[i][high_mask[lane]]
-                                              : in[i + stride][high_mask[lane] - kLanes];
-      }
+#define RBMX_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-      const Ints low = __builtin_shuffle(in[i], in[i + stride], low_mask);
-      const Ints high = __builtin_shuffle(in[i], in[i + stride], high_mask);
+#define RBMX_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Ints{__VA_ARGS__})
 #endif
-      in[i] = low;
-      in[i + stride] = high;
-    }
+#if defined(__AVX512F__)
+RBMX_INLINE Ints unpack_low(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+}
+RBMX_INLINE Ints unpack_high(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+RBMX_INLINE Ints unpack_low_pairs(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+}
+RBMX_INLINE Ints unpack_high_pairs(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+#else
+RBMX_INLINE Ints unpack_low(Ints a, Ints b) { return RBMX_SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13); }
+RBMX_INLINE Ints unpack_high(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+}
+RBMX_INLINE Ints unpack_low_pairs(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+}
+RBMX_INLINE Ints unpack_high_pairs(Ints a, Ints b) {
+  return RBMX_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+}
+#endif
+#undef RBMX_SHUFFLE
+
+// four integers from each of at, at + pitch, at + 2 pitch, ...
+RBMX_INLINE Ints load_quarters(const std::int32_t* at, std::int64_t pitch) {
+#if defined(__AVX512F__)
+  __m512i v = _mm512_castsi128_si512(load<__m128i>(at));
+  v = _mm512_inserti32x4(v, load<__m128i>(at + pitch), 1);
+  v = _mm512_inserti32x4(v, load<__m128i>(at + 2 * pitch), 2);
+  return (Ints)_mm512_inserti32x4(v, load<__m128i>(at + 3 * pitch), 3);
+#elif defined(__AVX2__)
+  const __m256i v = _mm256_castsi128_si256(load<__m128i>(at));
+  return (Ints)_mm256_inserti128_si256(v, load<__m128i>(at + pitch), 1);
+#else
+  Ints v;
+  for (int quarter = 0; quarter < kLanes / 4; ++quarter)
+    std::memcpy(reinterpret_cast<char*>(&v) + 16 * quarter, at + quarter * pitch, 16);
+  return v;
+#endif
+}
+
+// to[c * to_pitch + r] = from[r * from_pitch + c] for r, c < kLanes. Each vector is loaded as four
+// columns of every fourth row, so that only shuffles inside groups of four lanes remain.
+RBMX_INLINE void transpose_tile(const std::int32_t* from, std::int64_t from_pitch, std::int32_t* to,
+                                std::int64_t to_pitch) {
+  for (int column = 0; column < kLanes; column += 4) {
+    Ints x[4];
+    for (int r = 0; r < 4; ++r)
+      x[r] = load_quarters(from + r * from_pitch + column, 4 * from_pitch);
+    const Ints low01 = unpack_low(x[0], x[1]), high01 = unpack_high(x[0], x[1]);
+    const Ints low23 = unpack_low(x[2], x[3]), high23 = unpack_high(x[2], x[3]);
+    store(to + (column + 0) * to_pitch, unpack_low_pairs(low01, low23));
+    store(to + (column + 1) * to_pitch, unpack_high_pairs(low01, low23));
+    store(to + (column + 2) * to_pitch, unpack_low_pairs(high01, high23));
+    store(to + (column + 3) * to_pitch, unpack_high_pairs(high01, high23));
   }
 }
 
@@ -214,6 +281,12 @@ RBMX_INLINE void transpose(Ints (&in)[kLanes]) {
 template <>
 struct Lanes<RBMX_ISA::Floats> {
   static RBMX_ALWAYS_INLINE RBMX_ISA::Floats splat(float x) { return RBMX_ISA::Floats{} + x; }
+  static RBMX_ALWAYS_INLINE RBMX_ISA::Floats at_least(RBMX_ISA::Floats x, float low) {
+    return RBMX_ISA::larger(RBMX_ISA::Floats{} + low, x);
+  }
+  static RBMX_ALWAYS_INLINE RBMX_ISA::Floats at_most(RBMX_ISA::Floats x, float high) {
+    return RBMX_ISA::smaller(RBMX_ISA::Floats{} + high, x);
+  }
   static RBMX_ALWAYS_INLINE RBMX_ISA::Floats power_of_two(RBMX_ISA::Floats rounded) {
     return (RBMX_ISA::Floats)(((RBMX_ISA::Words)rounded + 127u) << 23);
   }

@@ -19,7 +19,7 @@ struct Master {
 
 // What one member saw of the weights it updated; a cache line each.
 struct alignas(64) Watch {
-  float largest;  // |weight|
+  float largest;  // no |weight| is larger
   bool bad;       // some parameter is not a number or beyond kMaxParameter
 };
 
@@ -35,6 +35,16 @@ RBMX_INLINE Rates rates_for(const TrainingPlan& plan, std::int64_t divisor) {
   return {static_cast<float>(per_row / static_cast<double>(kMeanOne)), static_cast<float>(per_row),
           static_cast<float>(plan.momentum),
           static_cast<float>(plan.learning_rate * plan.weight_decay)};
+}
+
+// bits: those of |weight|, not-a-numbers among them
+RBMX_INLINE void watch_largest(Watch& watch, Ints bits) {
+  std::int32_t most = 0;
+  for (int lane = 0; lane < kLanes; ++lane) most = bits[lane] > most ? bits[lane] : most;
+  float size;
+  std::memcpy(&size, &most, sizeof size);
+  if (!(size <= kMaxParameter)) watch.bad = true;
+  watch.largest = size > watch.largest ? size : watch.largest;
 }
 
 // parameter and velocity after one step; velocity null without momentum
@@ -73,6 +83,16 @@ struct Training {
   bool stop;
 };
 
+// The weights a call begins with, each member those that it loaded.
+void watch_loaded(const Training& t, const Member& member) {
+  const std::int64_t panel_size = t.m.up.padded_in * t.m.up.width;
+  const Range panels = member.split(t.m.up.n_panels);
+  Ints largest{};
+  for (std::int64_t at = panels.begin * panel_size; at < panels.end * panel_size; at += kLanes)
+    largest = larger(largest, load<Ints>(t.master.weight + at) & 0x7FFFFFFF);
+  watch_largest(t.watch[member.index], largest);
+}
+
 // kLanes updated rows of a panel go to the transposed projection while they are warm.
 template <int V>
 RBMX_INLINE void mirror(const Projection& up, const Projection& down, std::int64_t panel,
@@ -80,13 +100,9 @@ RBMX_INLINE void mirror(const Projection& up, const Projection& down, std::int64
   constexpr std::int64_t width = V * kLanes;
   const std::int32_t* rows = up.panel(panel) + unit0 * width;
   std::int32_t* column = down.panel(unit0 / down.width) + unit0 % down.width;
-  for (int i = 0; i < V; ++i) {
-    Ints tile[kLanes];
-    for (int r = 0; r < kLanes; ++r) tile[r] = load<Ints>(rows + r * width + i * kLanes);
-    transpose(tile);
-    const std::int64_t hidden = panel * width + i * kLanes;
-    for (int c = 0; c < kLanes; ++c) store(column + (hidden + c) * down.width, tile[c]);
-  }
+  for (int i = 0; i < V; ++i)
+    transpose_tile(rows + i * kLanes, width, column + (panel * width + i * kLanes) * down.width,
+                   down.width);
 }
 
 // Sums, updates and mirrors one panel of hidden units.
@@ -101,12 +117,13 @@ void update_panel(const Training& t, std::int64_t panel, std::int64_t rows, std:
   float* velocity =
       t.master.velocity == nullptr ? nullptr : t.master.velocity + panel * up.padded_in * width;
   std::int32_t* quantised = up.panel(panel);
-  Floats largest{};
-  Ints bad{};
-  const Floats limit = Floats{} + kMaxParameter;
+  Ints largest{};  // bits of the largest |weight|: as integers they are in the order of the floats
+  // nothing changes where no row had the unit on
+  const bool skip_idle = velocity == nullptr && rates.decay == 0;
 
   sum_panel<V>(
       t.m.unit_lists, t.m.chunks, positive, negative, up.padded_in, t.scratch[member.index],
+      skip_idle,
       [&](std::int64_t unit, const Ints(&plus)[V], const Ints(&minus)[V]) {
         for (int i = 0; i < V; ++i) {
           const std::int64_t at = unit * width + i * kLanes;
@@ -117,13 +134,13 @@ void update_panel(const Training& t, std::int64_t panel, std::int64_t rows, std:
               step(w, change, velocity == nullptr ? nullptr : velocity + at, rates.momentum);
           store(weight + at, next);
           store(quantised + at, round_to_ints(next * kWeightOne));
-          const Floats size = (Floats)((Ints)next & 0x7FFFFFFF);
-          bad |= ~(size <= limit);
-          largest = size > largest ? size : largest;
+          largest = larger(largest, (Ints)next & 0x7FFFFFFF);
         }
-        if ((unit & (kLanes - 1)) == kLanes - 1)
-          mirror<V>(up, t.m.down, panel, unit - (kLanes - 1));
-      });
+      },
+      [&](std::int64_t unit) { mirror<V>(up, t.m.down, panel, unit); });
+
+  Watch& watch = t.watch[member.index];
+  watch_largest(watch, largest);
 
   Ints plus[V], minus[V];
   sum_means<V>(positive, rows, plus);
@@ -136,19 +153,13 @@ void update_panel(const Training& t, std::int64_t panel, std::int64_t rows, std:
              t.hidden_velocity == nullptr ? nullptr : t.hidden_velocity + at, rates.momentum);
     store(up.bias + at, next);
     for (int lane = 0; lane < kLanes && at + lane < up.n_out; ++lane) {
-      if (!(__builtin_fabsf(next[lane]) <= kMaxParameter)) bad |= -1;
+      if (!(__builtin_fabsf(next[lane]) <= kMaxParameter)) watch.bad = true;
     }
   }
-
-  Watch& watch = t.watch[member.index];
-  if (sign_mask(bad) != 0) watch.bad = true;
-  for (int lane = 0; lane < kLanes; ++lane)
-    watch.largest = largest[lane] > watch.largest ? largest[lane] : watch.largest;
 }
 
 void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains, const Rates& rates,
                    const Member& member) {
-  t.watch[member.index] = {0.0f, false};
   member.share(t.m.up.n_panels, [&](std::int64_t panel) {
     switch (t.m.up.width / kLanes) {
       case 2:
@@ -172,26 +183,55 @@ void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains, 
   }
 }
 
-// Whether sums of weights can leave 32 bits: the exact row and column sums of |weight|, asked only
-// when the largest weight does not settle it. Each member looks at its own panels and visible
-// units.
-bool sums_fit(const Training& t, const Member& member) {
-  const Projection& up = t.m.up;
-  const Projection& down = t.m.down;
-  for (const Projection* p : {&up, &down}) {
-    const Range panels = member.split(p->n_panels);
-    for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      for (std::int64_t out = 0; out < p->width; ++out) {
-        std::int64_t sum = 0;
-        for (std::int64_t in = 0; in < p->n_in; ++in) {
-          const std::int64_t q = p->panel(panel)[in * p->width + out];
-          sum += q < 0 ? -q : q;
-        }
-        if (sum > INT32_MAX) return false;
-      }
+// Whether some sum over the panel's rows can leave 32 bits, by the exact sums of |weight|.
+bool panel_fits_exactly(const Projection& p, std::int64_t panel) {
+  for (std::int64_t out = 0; out < p.width; ++out) {
+    std::int64_t sum = 0;
+    for (std::int64_t in = 0; in < p.n_in; ++in) {
+      const std::int64_t q = p.panel(panel)[in * p.width + out];
+      sum += q < 0 ? -q : q;
     }
+    if (sum > INT32_MAX) return false;
   }
   return true;
+}
+
+// The same; sums in float32, whose relative error is below n_in * 2^-23, settle it nearly always.
+bool panel_fits(const Projection& p, std::int64_t panel, Ints& largest) {
+  const int vectors = static_cast<int>(p.width / kLanes);
+  Floats total[kMaxVectors] = {};
+  for (std::int64_t in = 0; in < p.n_in; ++in) {
+    for (int i = 0; i < vectors; ++i) {
+      const auto q = load<Ints>(p.panel(panel) + in * p.width + i * kLanes);
+      const Ints size = q < 0 ? -q : q;
+      largest = larger(largest, size);
+      total[i] += to_floats(size);
+    }
+  }
+  const float limit = 2147483648.0f / (1 + static_cast<float>(p.n_in) * 0x1p-23f);
+  Ints over{};
+  for (int i = 0; i < vectors; ++i) over |= total[i] >= limit;
+  return sign_mask(over) == 0 || panel_fits_exactly(p, panel);
+}
+
+// Whether sums of weights can leave 32 bits, asked only when the largest weight does not settle it.
+// Each member looks at its own panels of both orientations, and learns how large the weights are
+// now.
+bool sums_fit(const Training& t, const Member& member) {
+  bool fit = true;
+  Ints largest{};
+  for (const Projection* p : {&t.m.up, &t.m.down}) {
+    const Range panels = member.split(p->n_panels);
+    for (std::int64_t panel = panels.begin; panel < panels.end; ++panel)
+      fit = panel_fits(*p, panel, largest) && fit;
+  }
+  float most = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const float size = static_cast<float>(largest[lane]) / kWeightOne;
+    most = size > most ? size : most;
+  }
+  t.watch[member.index].largest = most + 1 / kWeightOne;  // rounding to 2^-20 may have taken a half
+  return fit;
 }
 
 // Called by all members after a barrier; the same answer for all.
@@ -236,7 +276,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
   Arena arena;
   Training t;
   t.m = make_minibatch(arena, n_visible, n_hidden, batch_rows, persistent ? state.chains.rows : 0,
-                       team.size());
+                       plan.gibbs_steps, team.size());
   const Projection& up = t.m.up;
   const Projection& down = t.m.down;
   const std::int64_t size = up.n_panels * up.padded_in * up.width;
@@ -257,6 +297,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
     fill_from_rows(up, parameters.weight, parameters.hidden_bias, member);
     fill_from_columns(down, parameters.weight, parameters.visible_bias, member);
     load_panels(up, parameters.weight, t.master.weight, member);
+    watch_loaded(t, member);
     if (with_velocity) load_panels(up, state.velocity.weight, t.master.velocity, member);
     if (with_velocity && member.index == 0) {
       for (std::int64_t j = 0; j < n_hidden; ++j)

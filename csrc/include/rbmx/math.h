@@ -14,13 +14,17 @@
 
 namespace rbmx {
 
-// What the formulas need beyond arithmetic: broadcast, and the exponent field as an integer.
+// What the formulas need beyond arithmetic: broadcast, limits, and the exponent field as an
+// integer.
 template <class F>
 struct Lanes;
 
 template <>
 struct Lanes<float> {
   static RBMX_ALWAYS_INLINE float splat(float x) { return x; }
+  // not-a-number stays as it is
+  static RBMX_ALWAYS_INLINE float at_least(float x, float low) { return low > x ? low : x; }
+  static RBMX_ALWAYS_INLINE float at_most(float x, float high) { return high < x ? high : x; }
   // rounded: 1.5 * 2^23 + n, a float whose low bits are the integer n in [-126, 126]; gives 2^n
   static RBMX_ALWAYS_INLINE float power_of_two(float rounded) {
     std::int32_t bits;
@@ -36,17 +40,10 @@ inline constexpr float kRoundToInt =
     12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
 inline constexpr float kExpLimit = 87.0f;
 
-template <class F>
-RBMX_ALWAYS_INLINE F clamp(F x, float low, float high) {
-  const F l = Lanes<F>::splat(low), h = Lanes<F>::splat(high);
-  x = x < l ? l : x;
-  return x > h ? h : x;
-}
-
 // exp(x) = 2^n exp(r), r = x - n ln 2 in [-ln2/2, ln2/2], exp(r) = 1 + r + r^2 P(r)
 template <class F>
 RBMX_ALWAYS_INLINE F exp(F x) {
-  x = clamp(x, -kExpLimit, kExpLimit);
+  x = Lanes<F>::at_most(Lanes<F>::at_least(x, -kExpLimit), kExpLimit);
   const F rounded = x * 1.44269504f + kRoundToInt;
   const F n = rounded - kRoundToInt;
   const F r = (x - n * 0.693359375f) - n * -2.12194440e-4f;

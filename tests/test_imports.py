@@ -96,6 +96,8 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "mrjob": lambda m: m == "rbmx.jobs.train_job",
     "sklearn": lambda m: m == "rbmx.sklearn" or m.startswith("rbmx.bench."),
     "scipy": lambda m: m.startswith("rbmx.bench."),
+    "pandas": lambda m: m.startswith("rbmx.bench."),
+    "pyarrow": lambda m: m.startswith("rbmx.bench."),
     "pickle": lambda m: False,
     "random": lambda m: False,
 }

@@ -44,20 +44,20 @@ void set_num_threads(int n) {
   threads = n;
 }
 
-int get_num_threads() { return threads == 0 ? default_threads() : threads.load(); }
-
 py::dict build_info() {
   py::dict info;
   info["version"] = RBMX_VERSION;
   info["compiler"] = __VERSION__;
   info["instruction_sets"] = instruction_sets();
   info["instruction_set"] = kernels().isa;
-  info["threads"] = get_num_threads();
+  info["threads"] = num_threads();
   info["blas"] = std::string(scipy_openblas_get_config());
   return info;
 }
 
 }  // namespace
+
+int num_threads() { return threads == 0 ? default_threads() : threads.load(); }
 
 const KernelTable& kernels() {
   const KernelTable* table = chosen;
@@ -77,14 +77,14 @@ const KernelTable& kernels() {
 Team team(std::int64_t work) {
   constexpr std::int64_t kEnoughForAThread = 1 << 16;
   const std::int64_t worth = work / kEnoughForAThread;
-  const int most = get_num_threads();
+  const int most = num_threads();
   return Team(worth < most ? static_cast<int>(worth) : most);
 }
 
 void bind_session(py::module_& m) {
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
-  m.def("get_num_threads", &get_num_threads);
+  m.def("get_num_threads", &num_threads);
   m.def("build_info", &build_info);
 }
 

@@ -9,8 +9,18 @@ namespace RBMX_ISA {
 
 extern const KernelTable table;
 const KernelTable table = {
-    RBMX_TEXT(RBMX_ISA), mean,         mean_dense,  sample, gibbs, free_energy, cd_statistics,
-    train_minibatches,   train_online, train_dense, gemm,
+    RBMX_TEXT(RBMX_ISA),
+    mean,
+    mean_dense,
+    sample,
+    gibbs,
+    free_energy,
+    cd_statistics,
+    train_minibatches,
+    train_online,
+    train_dense,
+    gemm,
+    csv_integers,
 };
 
 }  // namespace RBMX_ISA

@@ -23,6 +23,7 @@ TrainingReport train_dense(Team&, Parameters, const Reals& data, const TrainingP
                            TrainingState&, Product);
 void gemm(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,
           std::int64_t a_col, const float* b, std::int64_t b_row, std::int64_t b_col, float* c);
+LinesRead csv_integers(const CsvLines&, const CsvRows&);
 
 }  // namespace RBMX_ISA
 }  // namespace rbmx

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <string_view>
 
+#include "rbmx/bits.h"
 #include "text/fast_number.h"
 #include "text/number.h"
 
@@ -39,25 +41,26 @@ CsvFault store(double number, std::int64_t* label) {
 // One line, read field by field. After a fault `field` and `stop` bound the faulty field.
 class LineParser {
  public:
-  explicit LineParser(std::string_view text) : end_(text.data() + text.size()) {}
+  explicit LineParser(const char* end) : end_(end) {}
 
   // Reads the line at p; returns the start of the next line, or nullptr at a fault.
   template <class Value>
   const char* parse(const char* p, std::int64_t n_values, CsvLabel label, Value* values,
                     std::int64_t* row_label) {
     column = 0;
-    last_column_ = n_values - (label == CsvLabel::kNone ? 1 : 0);
+    last_column_ = n_values - (label == CsvLabel::none ? 1 : 0);
     if (*p == '\n' || (*p == '\r' && p[1] == '\n')) {
       field = stop = p;
       fault = CsvFault::kEmptyLine;
       return nullptr;
     }
-    if (label == CsvLabel::kFirst) p = parse_field(p, row_label);
+    if (label == CsvLabel::first) p = parse_field(p, row_label);
     if (p != nullptr) p = parse_values(p, n_values, values);
-    if (p != nullptr && label == CsvLabel::kLast) p = parse_field(p, row_label);
+    if (p != nullptr && label == CsvLabel::last) p = parse_field(p, row_label);
     return p;
   }
 
+  bool seen_reals = false;  // a line was no line of bytes: the next ones will not be either
   CsvFault fault = CsvFault::kNone;
   std::int64_t column = 0;
   const char* field = nullptr;
@@ -134,45 +137,103 @@ class LineParser {
   std::int64_t last_column_ = 0;
 };
 
-template <class Value>
-CsvProgress parse_lines(std::string_view text, std::int64_t n_values, CsvLabel label,
-                        std::int64_t max_rows, Value* values, std::int64_t* labels) {
-  CsvProgress progress;
-  LineParser parser(text);
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const char* line = begin;
-  while (line != end && progress.rows < max_rows) {
-    const char* const next = parser.parse(line, n_values, label, values, labels);
-    if (next == nullptr) {
-      const void* newline =
-          std::memchr(parser.stop, '\n', static_cast<std::size_t>(end - parser.stop));
-      progress.fault = parser.fault;
-      progress.column = parser.column;
-      progress.field = parser.field - begin;
-      progress.field_end = parser.stop - begin;
-      progress.next_line = static_cast<const char*>(newline) + 1 - begin;
-      break;
+// bit i of a row of words: values[i] > threshold. values: n_values bytes, and room for 64 more
+void pack(std::uint8_t* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
+  const int limit = threshold < 0.0 ? -1 : threshold >= 255.0 ? 255 : static_cast<int>(threshold);
+  for (std::int64_t i = 0; i < n_values; ++i) values[i] = values[i] > limit;
+  std::fill_n(values + n_values, 64, std::uint8_t{0});
+  for (std::int64_t first = 0; first < n_values; first += 64) {
+    std::uint64_t word = 0;
+    for (int octet = 0; octet < 8; ++octet) {
+      std::uint64_t ones = 0;
+      for (int i = 0; i < 8; ++i) ones |= std::uint64_t{values[first + 8 * octet + i]} << (8 * i);
+      word |= (ones * 0x0102040810204080u) >> 56 << (8 * octet);  // byte i of ones to bit i
     }
-    line = next;
-    values += n_values;
-    if (label != CsvLabel::kNone) ++labels;
-    ++progress.rows;
+    *words++ = word;
   }
-  progress.end = line - begin;
-  return progress;
+}
+
+// The bound that floats are compared with: the threshold as a float, and a little less where it was
+// rounded up to a small integer, which then is above it.
+float bound_of(double threshold) {
+  const float bound = static_cast<float>(threshold);
+  const bool is_small = bound >= 0.0f && bound <= 255.0f && bound == std::floor(bound);
+  return is_small && threshold < bound ? std::nextafter(bound, -1.0f) : bound;
+}
+
+void pack(const float* values, std::int64_t n_values, double threshold, std::uint64_t* words) {
+  const float bound = bound_of(threshold);
+  for (std::int64_t first = 0; first < n_values; first += 64) {
+    const std::int64_t n = std::min<std::int64_t>(64, n_values - first);
+    std::uint64_t word = 0;
+    for (std::int64_t i = 0; i < n; ++i) word |= std::uint64_t{values[first + i] > bound} << i;
+    *words++ = word;
+  }
+}
+
+const char* parse_row(LineParser& parser, const char* p, const CsvLines& lines, const CsvRows& out,
+                      std::int64_t row) {
+  const std::int64_t n = lines.n_values;
+  std::int64_t* const label = out.labels + (lines.label == CsvLabel::none ? 0 : row);
+  if (out.bytes != nullptr) return parser.parse(p, n, lines.label, out.bytes + row * n, label);
+  if (out.reals != nullptr) return parser.parse(p, n, lines.label, out.reals + row * n, label);
+  std::uint64_t* const words = out.words + row * words_for(n);
+  if (!parser.seen_reals) {
+    const char* const next = parser.parse(p, n, lines.label, out.scratch, label);
+    if (next != nullptr) pack(out.scratch, n, out.threshold, words);
+    if (next != nullptr || parser.fault != CsvFault::kNotUint8) return next;
+    parser.seen_reals = true;
+  }
+  auto* const reals = reinterpret_cast<float*>(out.scratch);
+  const char* const next = parser.parse(p, n, lines.label, reals, label);
+  if (next != nullptr) pack(reals, n, out.threshold, words);
+  return next;
 }
 
 }  // namespace
 
-CsvProgress parse_csv(std::string_view text, std::int64_t n_values, CsvLabel label,
-                      std::int64_t max_rows, std::uint8_t* values, std::int64_t* labels) {
-  return parse_lines(text, n_values, label, max_rows, values, labels);
+CsvRows rows_from(const CsvRows& rows, std::int64_t n_values, std::int64_t row) {
+  CsvRows rest = rows;
+  if (rest.bytes != nullptr) rest.bytes += row * n_values;
+  if (rest.reals != nullptr) rest.reals += row * n_values;
+  if (rest.words != nullptr) rest.words += row * words_for(n_values);
+  if (rest.labels != nullptr) rest.labels += row;
+  return rest;
 }
 
-CsvProgress parse_csv(std::string_view text, std::int64_t n_values, CsvLabel label,
-                      std::int64_t max_rows, float* values, std::int64_t* labels) {
-  return parse_lines(text, n_values, label, max_rows, values, labels);
+CsvProgress parse_csv(const CsvLines& lines, const CsvRows& rows, const KernelTable& kernels) {
+  CsvProgress progress;
+  LineParser parser(lines.end);
+  const char* line = lines.begin;
+  std::int64_t wait = 0, pause = 1;  // lines to read here before the kernel is asked again
+  while (line != lines.end && progress.rows < lines.max_rows) {
+    if (wait == 0) {
+      const std::int64_t rest = lines.max_rows - progress.rows;
+      const LinesRead read =
+          kernels.csv_integers({line, lines.end, lines.n_values, lines.label, rest},
+                               rows_from(rows, lines.n_values, progress.rows));
+      line = read.end;
+      progress.rows += read.rows;
+      wait = pause = read.rows > 0 ? 1 : 2 * pause;
+      continue;
+    }
+    --wait;
+    const char* const next = parse_row(parser, line, lines, rows, progress.rows);
+    if (next == nullptr) {
+      const void* newline =
+          std::memchr(parser.stop, '\n', static_cast<std::size_t>(lines.end - parser.stop));
+      progress.fault = parser.fault;
+      progress.column = parser.column;
+      progress.field = parser.field - lines.begin;
+      progress.field_end = parser.stop - lines.begin;
+      progress.next_line = static_cast<const char*>(newline) + 1 - lines.begin;
+      break;
+    }
+    line = next;
+    ++progress.rows;
+  }
+  progress.end = line - lines.begin;
+  return progress;
 }
 
 }  // namespace rbmx::text

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+
+#include "rbmx/kernels.h"
 
 namespace rbmx::text {
 
@@ -21,9 +22,6 @@ enum class CsvFault {
   kNotAnInteger,  // a label that is no integer below 2^53 in magnitude
 };
 
-// The fields of a line: n_values numbers, and an integer label before or after them or nowhere.
-enum class CsvLabel { kNone, kFirst, kLast };
-
 // How far a parse came. Offsets are in bytes from the start of the text; columns count from 0.
 struct CsvProgress {
   std::int64_t rows = 0;  // lines parsed into the outputs
@@ -35,13 +33,17 @@ struct CsvProgress {
   std::int64_t next_line = 0;  // start of the line after the faulty one
 };
 
-// Parses whole lines until the text ends, max_rows are filled, or a line is at fault. The text must
-// end in '\n' (or be empty). Accepted: [+-]digits[.digits][e[+-]digits] with spaces around it; LF
-// or CRLF. Refused by name: everything else. Nothing is thrown. values: (max_rows, n_values)
-// labels: (max_rows,), not read when label is kNone
-CsvProgress parse_csv(std::string_view text, std::int64_t n_values, CsvLabel label,
-                      std::int64_t max_rows, std::uint8_t* values, std::int64_t* labels);
-CsvProgress parse_csv(std::string_view text, std::int64_t n_values, CsvLabel label,
-                      std::int64_t max_rows, float* values, std::int64_t* labels);
+// Parses whole lines until they end, max_rows are filled, or a line is at fault. Accepted:
+// [+-]digits[.digits][e[+-]digits] with spaces around it; LF or CRLF. Refused by name: everything
+// else. Nothing is thrown. Lines that are fit for it are left to the kernel csv_integers; which
+// lines those are does not show in the result.
+CsvProgress parse_csv(const CsvLines& lines, const CsvRows& rows, const KernelTable& kernels);
+// The same by a team, each member with scratch of its own: scratch holds team.size() times
+// csv_scratch(n_values) bytes, and rows.scratch is not used.
+CsvProgress parse_csv(Team& team, const CsvLines& lines, const CsvRows& rows,
+                      const KernelTable& kernels, std::uint8_t* scratch);
+
+// The rows from `row` on.
+CsvRows rows_from(const CsvRows& rows, std::int64_t n_values, std::int64_t row);
 
 }  // namespace rbmx::text

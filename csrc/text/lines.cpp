@@ -6,6 +6,21 @@
 
 namespace rbmx::text {
 
+std::int64_t count_lines(const char* begin, const char* end) {
+  constexpr std::int64_t kLanes = 32;
+  constexpr int kMostSteps = 255;  // what a lane of bytes can count
+  std::int64_t total = 0;
+  while (end - begin >= kLanes) {
+    std::uint8_t counts[kLanes] = {};
+    for (int step = 0; step < kMostSteps && end - begin >= kLanes; ++step, begin += kLanes) {
+      for (int lane = 0; lane < kLanes; ++lane) counts[lane] += begin[lane] == '\n';
+    }
+    for (const std::uint8_t count : counts) total += count;
+  }
+  for (; begin != end; ++begin) total += *begin == '\n';
+  return total;
+}
+
 LineCount mark_lines(std::string_view text, std::int64_t every, std::int64_t seen,
                      std::int64_t* offsets) {
   LineCount count;

@@ -6,6 +6,9 @@
 
 namespace rbmx::text {
 
+// The newlines from begin to end.
+std::int64_t count_lines(const char* begin, const char* end);
+
 struct LineCount {
   std::int64_t newlines = 0;  // in the text
   std::int64_t marked = 0;    // offsets written

@@ -118,5 +118,17 @@ def parse_csv(
     label: str | None,
     values: NDArray[np.uint8] | NDArray[np.float32],
     labels: _Int | None,
+    *,
+    bytes_per_thread: int = ...,
+) -> tuple[int, int, str, int, int, int, int]: ...
+def parse_csv_bits(
+    text: Buffer,
+    label: str | None,
+    threshold: float,
+    n_values: int,
+    words: _Bits,
+    labels: _Int | None,
+    *,
+    bytes_per_thread: int = ...,
 ) -> tuple[int, int, str, int, int, int, int]: ...
 def mark_lines(text: Buffer, every: int, seen: int, offsets: _Int) -> tuple[int, int]: ...

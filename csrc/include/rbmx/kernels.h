@@ -118,6 +118,33 @@ inline constexpr float kMeanOne = 32768.0f;      // means enter the gradient in 
 inline constexpr std::int32_t kMeanMax = 32767;
 inline constexpr float kMaxParameter = 2047.0f;  // beyond it sums could leave int32: "diverged"
 
+// Whole lines of text, each ended by '\n': n_values numbers, and an integer label before or after
+// them or nowhere.
+enum class CsvLabel { none, first, last };
+struct CsvLines {
+  const char* begin;
+  const char* end;
+  std::int64_t n_values;
+  CsvLabel label;
+  std::int64_t max_rows;
+};
+// Where the rows go: one of bytes, reals and words is not null. (max_rows, n_values), words as Bits
+// with 1 where the value is above the threshold.
+struct CsvRows {
+  std::uint8_t* bytes;
+  float* reals;
+  std::uint64_t* words;
+  double threshold;
+  std::int64_t* labels;   // null without a label
+  std::uint8_t* scratch;  // csv_scratch(n_values) bytes, for one thread
+};
+inline constexpr std::int64_t kCsvSlack = 64;
+constexpr std::int64_t csv_scratch(std::int64_t n_values) { return 4 * n_values + kCsvSlack; }
+struct LinesRead {
+  std::int64_t rows;
+  const char* end;  // start of the first line that was not read
+};
+
 struct KernelTable {
   const char* isa;
   void (*mean)(Team&, const Model&, Side, const Bits& given, float* out);
@@ -141,6 +168,8 @@ struct KernelTable {
   void (*gemm)(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
                std::int64_t a_row, std::int64_t a_col, const float* b, std::int64_t b_row,
                std::int64_t b_col, float* c);
+  // leading lines of integers 0 .. 255; ends before the first line that may be anything else
+  LinesRead (*csv_integers)(const CsvLines&, const CsvRows&);
 };
 
 // Largest sum of |weight| in units of 2^-20 over any row or column, or -1 where a parameter is not

@@ -26,11 +26,14 @@ __all__ = [
     "get_num_threads",
     "mark_lines",
     "parse_csv",
+    "parse_csv_bits",
     "permutation",
+    "set_isa",
     "set_num_threads",
 ]
 
 parse_csv = _core.parse_csv
+parse_csv_bits = _core.parse_csv_bits
 mark_lines = _core.mark_lines
 
 MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
@@ -39,6 +42,11 @@ MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
 def build_info() -> dict[str, object]:
     """Version, compiler, instruction sets (all, and the one in use), threads and BLAS."""
     return dict(_core.build_info())
+
+
+def set_isa(name: str) -> None:
+    """The instruction set from now on, in this process: one of build_info()["instruction_sets"]."""
+    _core.set_isa(name)
 
 
 def set_num_threads(n: int) -> None:

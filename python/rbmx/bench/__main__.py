@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
     memory = add("memory", "peak memory of training, and of streaming a large CSV file")
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
-    add("csv", "the CSV parser beside np.loadtxt")
+    add("csv", "the CSV reader beside NumPy, pandas and pyarrow")
     table1 = add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     table1.add_argument("--plot", type=Path, metavar="FILE", help="also draw the main effects (not with --quick)")
     return parser
@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> Report:
     if arguments.command == "csv":
         from rbmx.bench.csv_reading import run_csv
 
-        return run_csv(gray[:n_rows], labels[:n_rows], rounds=rounds)
+        return run_csv(gray[:n_rows], labels[:n_rows], rounds=rounds, threads=arguments.threads)
     if arguments.command == "memory":
         from rbmx.bench.memory import run_memory
 

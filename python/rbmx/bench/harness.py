@@ -143,7 +143,7 @@ def facts(*, threads: int) -> dict[str, object]:
     import rbmx
 
     versions: dict[str, str] = {"python": platform.python_version(), "numpy": np.__version__}
-    for package in ("scipy", "torch", "scikit-learn"):
+    for package in ("scipy", "torch", "scikit-learn", "pandas", "pyarrow"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

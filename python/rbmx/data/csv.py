@@ -6,6 +6,7 @@ the line, the column and the text, or, with on_bad_row="skip", a line that is le
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmx.backends.native import mark_lines, parse_csv
+from rbmx.backends.native import mark_lines, parse_csv, parse_csv_bits
+from rbmx.bits import PackedBits
 from rbmx.data.files import is_gzip, open_stream
 from rbmx.data.lines import CHUNK_BYTES, LongLineError, whole_lines
 from rbmx.data.source import Block, rows_per_block
@@ -27,6 +29,7 @@ Label = Literal["first", "last"] | None
 OnBadRow = Literal["raise", "skip"]
 
 BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 1 << 18  # what a file is judged by
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 FAULTS = {
@@ -69,9 +72,10 @@ class Bad(NamedTuple):
 
 @dataclass
 class Draft:
-    """A block while it is filled. It holds uint8 until a value needs float32."""
+    """A block while it is filled: words of bits, or uint8 until a value needs float32."""
 
     start: Position
+    n_values: int
     values: NDArray[Any]
     labels: NDArray[np.int64] | None
     rows: int = 0
@@ -92,7 +96,9 @@ class Draft:
     @property
     def block(self) -> Block:
         """The rows so far."""
-        return Block(self.start.row, self.values[: self.rows])
+        values = self.values[: self.rows]
+        is_bits = values.dtype == np.uint64
+        return Block(self.start.row, PackedBits(values, self.n_values) if is_bits else values)
 
 
 class CsvSource:
@@ -123,6 +129,7 @@ class CsvSource:
         self.on_bad_row = on_bad_row
         self.n_skipped: int | None = None if on_bad_row == "skip" else 0
         self._path = path
+        self._threshold: float | None = None
         self._sequential = is_gzip(path)
         self._index: list[Position] | None = None
         self._n_rows: int | None = None
@@ -144,6 +151,13 @@ class CsvSource:
         """Blocks, by one fast pass at the first question; None for .gz."""
         return None if self._sequential else len(self._positions())
 
+    def likely_rows(self) -> int:
+        """A few more rows than the file should have, by the length of its first lines."""
+        if self._sequential:
+            return self.block_rows
+        rows = os.path.getsize(self._path) / self._mean_line
+        return max(self.block_rows, int(1.05 * rows) + 1)
+
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order, parsed as the file is read."""
         for draft in self.drafts():
@@ -164,6 +178,12 @@ class CsvSource:
         if draft is None or draft.rows != n_rows - here.row:
             raise DataError(f"{self.name}: was changed while it was read: line {here.line} moved")
         return draft.block
+
+    def binarized(self, threshold: float) -> CsvSource:
+        """The same rows as packed bits, compared as they are parsed."""
+        bits = copy.copy(self)
+        bits._threshold = threshold
+        return bits
 
     def place(self, row: int, column: int) -> str:
         """The line and the field of a value, counted from 1."""
@@ -201,12 +221,14 @@ class CsvSource:
             start = Position(len(BOM) if head == BOM else 0, 1, 0)
             stream.seek(start.offset)
             try:
-                first = next(whole_lines(stream, CHUNK_BYTES), None)
+                first = next(whole_lines(stream, HEAD_BYTES), None)
             except LongLineError as error:
                 raise DataError(f"{self.name}: line 1: {error}") from error
             if first is None:
                 raise DataError(f"{self.name}: no rows: the file is empty")
-            return start, bytes(first).split(b"\n", 1)[0].count(b",") + 1
+            head = bytes(first)
+            self._mean_line = len(head) / head.count(b"\n")
+            return start, head.split(b"\n", 1)[0].count(b",") + 1
 
     def _positions(self) -> list[Position]:
         if self._index is None:
@@ -260,14 +282,21 @@ class CsvSource:
             yield draft
 
     def _new_draft(self, start: Position) -> Draft:
-        values = np.empty((self.block_rows, self.n_visible), np.uint8)
+        as_bits = self._threshold is not None
+        width = -(-self.n_visible // 64) if as_bits else self.n_visible
+        values = np.empty((self.block_rows, width), np.uint64 if as_bits else np.uint8)
         labels = None if self.label is None else np.empty(self.block_rows, np.int64)
-        return Draft(start, values, labels)
+        return Draft(start, self.n_visible, values, labels)
 
     def _fill(self, draft: Draft, text: memoryview, line: int) -> tuple[int, int]:
         """Parses on until the block is full or a line is at fault; the lines and bytes it took."""
         labels = None if draft.labels is None else draft.labels[draft.rows :]
-        progress = Progress(*parse_csv(text, self.label, draft.values[draft.rows :], labels))
+        values = draft.values[draft.rows :]
+        if self._threshold is None:
+            progress = Progress(*parse_csv(text, self.label, values, labels))
+        else:
+            found = parse_csv_bits(text, self.label, self._threshold, self.n_visible, values, labels)
+            progress = Progress(*found)
         draft.rows += progress.rows
         if progress.fault == "not_uint8":
             draft.widen()
@@ -316,12 +345,21 @@ def read_csv(
         labels (rows,) int64 or None.
     """
     source = CsvSource(path, label=label, on_bad_row=on_bad_row)
+    source.block_rows = source.likely_rows()
     drafts = list(source.drafts())
-    values = np.concatenate([draft.values[: draft.rows] for draft in drafts])
+    values = _joined([draft.values for draft in drafts], [draft.rows for draft in drafts])
     if label is None:
         return values, None
-    labels = [d.labels[: d.rows] for d in drafts if d.labels is not None]
-    return values, np.concatenate(labels)
+    labels = [draft.labels for draft in drafts if draft.labels is not None]
+    return values, _joined(labels, [draft.rows for draft in drafts])
+
+
+def _joined(parts: list[NDArray[Any]], rows: list[int]) -> NDArray[Any]:
+    """The first rows of each part, one after another; a single part gives back the rest of its memory."""
+    if len(parts) == 1:
+        parts[0].resize((rows[0], *parts[0].shape[1:]), refcheck=False)
+        return parts[0]
+    return np.concatenate([part[:n] for part, n in zip(parts, rows, strict=True)])
 
 
 def _quoted(text: bytes, limit: int = 40) -> str:

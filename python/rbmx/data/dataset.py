@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rbmx.bits import PackedBits
 from rbmx.data.encoding import Encoded, Encoding, Kind
-from rbmx.data.source import Block, Source
+from rbmx.data.source import Binarizing, Block, Source
 
 __all__ = ["Dataset"]
 
@@ -25,8 +25,12 @@ class Dataset:
     """
 
     def __init__(self, source: Source, encoding: Encoding | None = None) -> None:
-        self.source = source
         self.encoding = encoding or Encoding()
+        threshold = self.encoding.binarize
+        self._reads_bits = isinstance(threshold, float) and isinstance(source, Binarizing)
+        if isinstance(threshold, float) and isinstance(source, Binarizing):
+            source = source.binarized(threshold)
+        self.source = source
         self.kind: Kind = self._settle_kind()
 
     def _settle_kind(self) -> Kind:
@@ -97,6 +101,8 @@ class Dataset:
         return PackedBits(rows, self.n_visible) if self.kind == "bits" else rows
 
     def _encode(self, block: Block) -> Encoded:
+        if self._reads_bits and isinstance(block.values, PackedBits):
+            return block.values
         return self.encoding.encode(block, self.name, kind=self.kind, place=self.source.place)
 
 

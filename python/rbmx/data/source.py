@@ -13,6 +13,7 @@ from rbmx.bits import PackedBits
 from rbmx.errors import DataError
 
 __all__ = [
+    "Binarizing",
     "Block",
     "IndexedSource",
     "SequentialSource",
@@ -76,6 +77,15 @@ class Source(Protocol):
 
     def place(self, row: int, column: int) -> str:
         """Where a value stands, in the words an error message uses."""
+        ...
+
+
+@runtime_checkable
+class Binarizing(Protocol):
+    """A source that can compare while it reads, which costs less than to compare what it has read."""
+
+    def binarized(self, threshold: float) -> Source:
+        """The same rows as packed bits: 1 where the value is greater than the threshold."""
         ...
 
 

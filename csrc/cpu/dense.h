@@ -39,12 +39,11 @@ struct Multiplier {
   }
 };
 
-RBMX_INLINE Multiplier* make_multipliers(Arena& arena, Product product, std::int64_t max_m,
-                                         int threads) {
+RBMX_INLINE Multiplier* make_multipliers(Arena& arena, Product product, int threads) {
   auto* multipliers = arena.take<Multiplier>(threads);
   for (int i = 0; i < threads; ++i) {
     multipliers[i].product = product;
-    if (product == Product::canonical) multipliers[i].scratch = make_gemm_scratch(arena, max_m);
+    if (product == Product::canonical) multipliers[i].scratch = make_gemm_scratch(arena);
   }
   return multipliers;
 }

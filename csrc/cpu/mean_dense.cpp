@@ -18,7 +18,7 @@ void mean_dense(Team& team, const Model& model, Side side, const Reals& given, c
   const std::uint32_t stream = up ? kHiddenStream : kVisibleStream;
   const bool sampling = samples.words != nullptr;
   Arena arena;
-  const Multiplier* multipliers = make_multipliers(arena, product, kRows, team.size());
+  const Multiplier* multipliers = make_multipliers(arena, product, team.size());
   float* drawn = arena.take<float>(sampling ? team.size() * kRows * n_out : 0);
   const SerialBlas serial;
   const std::int64_t n_blocks = (given.rows + kRows - 1) / kRows;

@@ -52,9 +52,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
   // what an update starts from, kept so that a diverged call gives back the parameters it was given
   float* before = arena.take<float>(size + n_visible + n_hidden);
   Watch* watch = arena.take<Watch>(team.size());
-  const std::int64_t most_rows = batch_rows > chain_rows ? batch_rows : chain_rows;
-  const Multiplier* multipliers =
-      make_multipliers(arena, product, most_rows > n_hidden ? most_rows : n_hidden, team.size());
+  const Multiplier* multipliers = make_multipliers(arena, product, team.size());
   std::memcpy(before, parameters.weight, static_cast<std::size_t>(size) * sizeof(float));
   std::memcpy(before + size, parameters.visible_bias,
               static_cast<std::size_t>(n_visible) * sizeof(float));

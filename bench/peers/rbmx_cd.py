@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import rbmx
-from rbmx.bench.task import CDTask
+from rbmx.bench.task import CDTask, Images
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 
@@ -20,11 +20,12 @@ class RbmxLoop:
     label = "rbmx"
     persistent = False
     engine: Literal["auto", "blas"] = "auto"
+    reproducible = False
 
-    def __init__(self, task: CDTask, images: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, task: CDTask, images: Images) -> None:
         rbmx.set_num_threads(task.threads)
         self.weights = task.initial()
-        self.bits = PackedBits.pack(images)
+        self.rows = self.prepare(images)
         self.config = rbmx.TrainConfig(
             epochs=1,
             batch_size=task.batch_size,
@@ -33,12 +34,17 @@ class RbmxLoop:
             shuffle=False,
             seed=task.seed,
             engine=self.engine,
+            reproducible=self.reproducible,
             monitor_rows=1,
             visible_bias="keep",
         )
 
+    def prepare(self, images: Images) -> PackedBits | npt.NDArray[np.float32]:
+        """The images as the engine takes them."""
+        return PackedBits.pack(images)
+
     def train(self, first: int, last: int) -> None:
-        rbmx.train(self.weights, self.bits[first:last], self.config, progress=False)
+        rbmx.train(self.weights, self.rows[first:last], self.config, progress=False)
         # A call without the state of the last one would repeat its random numbers.
         self.config = replace(self.config, seed=self.config.seed + 1)
 

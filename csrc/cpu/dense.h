@@ -1,52 +1,52 @@
-// Half-steps as dense products, for real-valued units and as a cross-check of the sums over bits.
+// Half-steps as products of real numbers: a left factor, dense or listed, times a panel of weights.
 #pragma once
 
-#include "cpu/gemm.h"
 #include "cpu/row_block.h"
+#include "cpu/weight_panels.h"
 #include "rbmx/blas.h"
+#include "rbmx/kernels.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
-// How BLAS is told of a strided matrix: its rows lie one after another, or its columns do.
-struct Operand {
-  int transposed;
-  int pitch;
+// Rows of the left factor: dense, or as lists of their non-zeros.
+struct Factor {
+  Strided dense;
+  ListedRows listed;  // its index null: dense
 };
-RBMX_INLINE Operand operand(const Strided& s, std::int64_t rows, std::int64_t columns) {
-  // a matrix of one row or column may have 1 for both strides: the pitch must still span it
-  if (s.column == 1 && s.row >= columns) return {kNoTrans, static_cast<int>(s.row)};
-  return {kTrans, static_cast<int>(s.column > rows ? s.column : rows)};
+
+// out (rows, width) = a (rows, n_in) panel (n_in, width) in canonical order
+static inline void multiply_tiles(const Strided& a, std::int64_t rows, const float* panel,
+                                  std::int64_t n_in, std::int64_t width, float* out) {
+  constexpr std::int64_t kBlock = 256;  // inputs; a block of a panel streams from L2
+  for (std::int64_t p = 0; p < n_in; p += kBlock) {
+    const std::int64_t depth = smaller(kBlock, n_in - p);
+    for (std::int64_t i = 0; i < rows; i += kTileRows) {
+      for (std::int64_t j = 0; j < width; j += kTileColumns) {
+        multiply_rows(smaller(kTileRows, rows - i), a.at(i, p), panel + p * width + j, width, depth,
+                      p != 0, out + i * width + j, width);
+      }
+    }
+  }
 }
 
-// Each member multiplies its own rows of the output with one thread, so BLAS never starts a pool of
-// its own.
-struct Multiplier {
-  Product product;
-  GemmScratch scratch;
-
-  RBMX_ALWAYS_INLINE void operator()(std::int64_t m, std::int64_t n, std::int64_t k,
-                                     const Strided& a, const Strided& b, float* c) const {
-    if (m == 0) return;
-    if (product == Product::canonical) {
-      gemm_slice(m, n, k, a, b, c, n, scratch);
-      return;
-    }
-    const Operand left = operand(a, m, k), right = operand(b, k, n);
-    scipy_cblas_sgemm(kRowMajor, left.transposed, right.transposed, static_cast<int>(m),
-                      static_cast<int>(n), static_cast<int>(k), 1.0f, a.values, left.pitch,
-                      b.values, right.pitch, 0.0f, c, static_cast<int>(n));
+// out (last - first, width) = rows first .. last of `left` times panel (n_in, width)
+static inline void multiply(Product product, const Factor& left, std::int64_t first,
+                            std::int64_t last, const float* panel, std::int64_t n_in,
+                            std::int64_t width, float* out) {
+  const Strided a = left.dense.at(first, 0);
+  if (left.listed.index != nullptr) {
+    multiply_listed(left.listed, first, last, n_in, panel, width, out);
+  } else if (product == Product::canonical) {
+    multiply_tiles(a, last - first, panel, n_in, width, out);
+  } else {
+    const bool turned = a.column != 1;
+    scipy_cblas_sgemm(kRowMajor, turned ? kTrans : kNoTrans, kNoTrans,
+                      static_cast<int>(last - first), static_cast<int>(width),
+                      static_cast<int>(n_in), 1.0f, a.values,
+                      static_cast<int>(turned ? a.column : a.row), panel, static_cast<int>(width),
+                      0.0f, out, static_cast<int>(width));
   }
-};
-
-RBMX_INLINE Multiplier* make_multipliers(Arena& arena, Product product, std::int64_t max_m,
-                                         int threads) {
-  auto* multipliers = arena.take<Multiplier>(threads);
-  for (int i = 0; i < threads; ++i) {
-    multipliers[i].product = product;
-    if (product == Product::canonical) multipliers[i].scratch = make_gemm_scratch(arena, max_m);
-  }
-  return multipliers;
 }
 
 // While it lives BLAS uses the calling thread only; then the caller's setting is back.
@@ -63,44 +63,64 @@ class SerialBlas {
   int threads_;
 };
 
-// pre (rows, units) in place -> sigmoid(pre + bias); with samples (0 or 1, same shape) where not
-// null
-static inline void activate_rows(float* pre, const float* bias, std::int64_t first,
-                                 std::int64_t last, std::int64_t units, const Place& place,
-                                 std::uint32_t stream, float* samples) {
-  for (std::int64_t row = first; row < last; ++row) {
-    const std::int64_t at = place.first_row + row;
-    const auto group = static_cast<std::uint32_t>(at / kRowsPerCall);
-    const int turn = static_cast<int>(at & (kRowsPerCall - 1));
-    for (std::int64_t unit = 0; unit < units; unit += kLanes) {
-      const auto bytes = static_cast<std::size_t>(smaller(kLanes, units - unit)) * sizeof(float);
-      Floats x{}, b{};
-      std::memcpy(&x, pre + row * units + unit, bytes);
-      std::memcpy(&b, bias + unit, bytes);
-      const Floats mean = sigmoid(x + b);
-      std::memcpy(pre + row * units + unit, &mean, bytes);
-      if (samples == nullptr) continue;
-      Words call[4], tie_call[4];
-      philox_lanes(static_cast<std::uint32_t>(unit), group, place.step, stream, place.key, call);
-      const Floats scaled = mean * 65536.0f;
-      const Ints threshold = truncate(scaled), draw = draw16(call, turn);
-      Ints ones = draw < threshold;
-      const Ints ties = draw == threshold;
-      if (__builtin_expect(sign_mask(ties) != 0, 0)) {
-        philox_lanes(static_cast<std::uint32_t>(unit), group, place.step, stream | kTieBit,
-                     place.key, tie_call);
-        ones |=
-            ties & (to_floats(draw16(tie_call, turn)) < (scaled - to_floats(threshold)) * 65536.0f);
-      }
-      const Floats sample = to_floats(-ones);
-      std::memcpy(samples + row * units + unit, &sample, bytes);
-    }
-  }
-}
+// Where means and samples of a panel go, rows counted from 0; null pointers: not wanted.
+struct Activations {
+  float* means;
+  std::int64_t pitch;
+  MutableBits samples;
+};
 
-RBMX_INLINE Range rows_of(const Member& member, std::int64_t rows) {
-  const Range groups = member.split((rows + kRowsPerCall - 1) / kRowsPerCall);
-  return {smaller(rows, groups.begin * kRowsPerCall), smaller(rows, groups.end * kRowsPerCall)};
+// pre (last - first, width) of the units of a panel from unit0 on -> sigmoid(pre + bias), and
+// samples
+static inline void activate_panel(const float* pre, std::int64_t width, const float* bias,
+                                  std::int64_t unit0, std::int64_t n_units, std::int64_t first,
+                                  std::int64_t last, const Place& place, std::uint32_t stream,
+                                  const Activations& out) {
+  const bool sampling = out.samples.words != nullptr;
+  for (std::int64_t row = first; row < last;) {
+    const std::int64_t at = place.first_row + row;
+    const int in_group = static_cast<int>(at & (kRowsPerCall - 1));
+    const std::int64_t group_end = smaller(last, row + kRowsPerCall - in_group);
+    const auto group = static_cast<std::uint32_t>(at / kRowsPerCall);
+    for (std::int64_t i = 0; i < width && unit0 + i < n_units; i += kLanes) {
+      const auto unit = static_cast<std::uint32_t>(unit0 + i);
+      const std::int64_t live = smaller(kLanes, n_units - unit0 - i);
+      Words call[4], tie_call[4];
+      bool tied_before = false;
+      if (sampling) philox_lanes(unit, group, place.step, stream, place.key, call);
+      Floats shift{};
+      std::memcpy(&shift, bias + i, static_cast<std::size_t>(live) * sizeof(float));
+      for (std::int64_t r = row; r < group_end; ++r) {
+        const Floats mean = sigmoid(load<Floats>(pre + (r - first) * width + i) + shift);
+        if (out.means != nullptr) {
+          float* to = out.means + r * out.pitch + i;
+          if (live == kLanes) {
+            store(to, mean);
+          } else {
+            const Floats copy = mean;
+            std::memcpy(to, &copy, static_cast<std::size_t>(live) * sizeof(float));
+          }
+        }
+        if (!sampling) continue;
+        const int turn = static_cast<int>(r - row) + in_group;
+        const Floats scaled = mean * 65536.0f;
+        const Ints threshold = truncate(scaled), draw = draw16(call, turn);
+        std::uint32_t ones = sign_mask(draw < threshold);
+        const std::uint32_t ties = sign_mask(draw == threshold);
+        if (__builtin_expect(ties != 0, 0)) {
+          if (!tied_before)
+            philox_lanes(unit, group, place.step, stream | kTieBit, place.key, tie_call);
+          tied_before = true;
+          const Floats fraction = (scaled - to_floats(threshold)) * 65536.0f;
+          ones |= ties & sign_mask(to_floats(draw16(tie_call, turn)) < fraction);
+        }
+        ones &= (1u << live) - 1u;
+        std::memcpy(reinterpret_cast<char*>(out.samples.words + r * out.samples.stride) + unit / 8,
+                    &ones, kLanes / 8);
+      }
+    }
+    row = group_end;
+  }
 }
 
 }  // namespace RBMX_ISA

@@ -3,113 +3,118 @@
 // instruction set.
 #pragma once
 
-#include "cpu/simd.h"
+#include "cpu/gemm_tile.h"
+#include "cpu/transpose.h"
 #include "rbmx/arena.h"
-#include "rbmx/bits.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
-#if defined(__AVX512F__)
-inline constexpr int kTileRows = 12;
-#elif defined(__AVX2__)
-inline constexpr int kTileRows = 6;
-#else
-inline constexpr int kTileRows = 4;
-#endif
-inline constexpr int kTileVectors = 2;
-inline constexpr std::int64_t kTileColumns = kTileVectors * kLanes;
-inline constexpr std::int64_t kDepth = 256;  // rows of b in one packed block
-
-// a(i, p) = values[i * row + p * column]
-struct Strided {
-  const float* values;
-  std::int64_t row;
-  std::int64_t column;
-};
+inline constexpr std::int64_t kDepth = 256;  // of packed a and b; a tile's columns of b fit L1
+inline constexpr std::int64_t kBlockRows = 12 * kTileRows;
+inline constexpr std::int64_t kBlockColumns = 16 * kTileColumns;
 
 struct GemmScratch {
-  float* a;  // (kDepth, kTileRows) of each tile of rows
-  float* b;  // (kDepth, kTileColumns)
+  float* a;  // (kBlockRows, kDepth): rows of depth, or for each tile of rows (depth, kTileRows)
+  float* b;  // for each tile of columns (kDepth, kTileColumns)
 };
 
-RBMX_INLINE GemmScratch make_gemm_scratch(Arena& arena, std::int64_t max_m) {
-  return {arena.take<float>(round_up(max_m, kTileRows) * kDepth),
-          arena.take<float>(kDepth * kTileColumns)};
+RBMX_INLINE GemmScratch make_gemm_scratch(Arena& arena) {
+  return {arena.take<float>(kBlockRows * kDepth), arena.take<float>(kBlockColumns * kDepth)};
 }
 
-RBMX_INLINE Floats fused(Floats a, Floats b, Floats c) {
-#if defined(__AVX512F__)
-  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__)
-  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
-  return c;
-#endif
-}
-
-// One tile of outputs over one block of depth; c is loaded where the chain goes on.
-static inline void gemm_tile(const float* a, const float* b, std::int64_t depth, bool start,
-                             float* tile) {
-  Floats sum[kTileRows][kTileVectors];
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int v = 0; v < kTileVectors; ++v) {
-      sum[r][v] = start ? Floats{} : load<Floats>(tile + r * kTileColumns + v * kLanes);
+// Keeps the order in memory: rows of a stay rows, columns stay columns.
+static inline Strided pack_a(const Strided& a, std::int64_t rows, std::int64_t depth, float* to) {
+  if (a.column == 1) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::memcpy(to + i * kDepth, a.values + i * a.row,
+                  static_cast<std::size_t>(depth) * sizeof(float));
+    }
+    return {to, kDepth, 1};
+  }
+  for (std::int64_t first = 0; first < rows; first += kTileRows) {
+    const std::int64_t live = smaller(kTileRows, rows - first);
+    for (std::int64_t p = 0; p < depth; ++p) {
+      const Strided from = a.at(first, p);
+      float* out = to + first * kDepth + p * kTileRows;
+      if (live == kTileRows && a.row == 1) {
+        std::memcpy(out, from.values, kTileRows * sizeof(float));
+      } else {
+        for (std::int64_t r = 0; r < live; ++r) out[r] = from.values[r * a.row];
+      }
     }
   }
-  for (std::int64_t p = 0; p < depth; ++p) {
-    Floats column[kTileVectors];
-    for (int v = 0; v < kTileVectors; ++v)
-      column[v] = load<Floats>(b + p * kTileColumns + v * kLanes);
-    for (int r = 0; r < kTileRows; ++r) {
-      const Floats factor = Floats{} + a[p * kTileRows + r];
-      for (int v = 0; v < kTileVectors; ++v) sum[r][v] = fused(factor, column[v], sum[r][v]);
+  return {to, 1, kTileRows};
+}
+
+// to[(tile * kDepth + p) * kTileColumns + column % kTileColumns], zero past the last column
+static inline void pack_b(const Strided& b, std::int64_t columns, std::int64_t depth, float* to) {
+  for (std::int64_t first = 0; first < columns; first += kLanes) {
+    const std::int64_t live = smaller(kLanes, columns - first);
+    float* out = to + first / kTileColumns * kTileColumns * kDepth + first % kTileColumns;
+    std::int64_t p = 0;
+    if (live == kLanes && b.row == 1) {
+      for (; p + kLanes <= depth; p += kLanes) {
+        Floats tile[kLanes];
+        for (int j = 0; j < kLanes; ++j) tile[j] = load<Floats>(b.at(p, first + j).values);
+        transpose(tile);
+        for (int r = 0; r < kLanes; ++r) store(out + (p + r) * kTileColumns, tile[r]);
+      }
     }
-  }
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int v = 0; v < kTileVectors; ++v) store(tile + r * kTileColumns + v * kLanes, sum[r][v]);
+    for (; p < depth; ++p) {
+      const Strided from = b.at(p, first);
+      Floats row{};
+      if (live == kLanes && b.column == 1) {
+        row = load<Floats>(from.values);
+      } else {
+        for (std::int64_t j = 0; j < live; ++j) row[j] = from.values[j * b.column];
+      }
+      store(out + p * kTileColumns, row);
+    }
   }
 }
 
+// A tile that hangs over the last column goes through a whole one.
+static inline void multiply_edge(std::int64_t rows, std::int64_t columns, const Strided& a,
+                                 const float* b, std::int64_t depth, bool goes_on, float* c,
+                                 std::int64_t c_pitch) {
+  float tile[kTileRows * kTileColumns] = {};
+  const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
+  for (std::int64_t r = 0; r < rows; ++r)
+    if (goes_on) std::memcpy(tile + r * kTileColumns, c + r * c_pitch, bytes);
+  multiply_rows(rows, a, b, kTileColumns, depth, goes_on, tile, kTileColumns);
+  for (std::int64_t r = 0; r < rows; ++r)
+    std::memcpy(c + r * c_pitch, tile + r * kTileColumns, bytes);
+}
+
+// One thread's product; rows of c stand c_pitch apart.
 static inline void gemm_slice(std::int64_t m, std::int64_t n, std::int64_t k, const Strided& a,
-                              const Strided& b, float* c, std::int64_t c_row,
+                              const Strided& b, float* c, std::int64_t c_pitch,
                               const GemmScratch& scratch) {
-  const std::int64_t row_tiles = (m + kTileRows - 1) / kTileRows;
-  if (k == 0) {
-    for (std::int64_t i = 0; i < m; ++i)
-      std::memset(c + i * c_row, 0, static_cast<std::size_t>(n) * sizeof(float));
-  }
-  for (std::int64_t k0 = 0; k0 < k; k0 += kDepth) {
-    const std::int64_t depth = smaller(kDepth, k - k0);
-    for (std::int64_t tile = 0; tile < row_tiles; ++tile) {
-      float* packed = scratch.a + tile * kTileRows * kDepth;
-      for (std::int64_t p = 0; p < depth; ++p) {
-        for (int r = 0; r < kTileRows; ++r) {
-          const std::int64_t i = tile * kTileRows + r;
-          packed[p * kTileRows + r] = i < m ? a.values[i * a.row + (k0 + p) * a.column] : 0.0f;
+  for (std::int64_t i = 0; k == 0 && i < m; ++i)
+    std::memset(c + i * c_pitch, 0, static_cast<std::size_t>(n) * sizeof(float));
+  for (std::int64_t j0 = 0; j0 < n; j0 += kBlockColumns) {
+    const std::int64_t columns = smaller(kBlockColumns, n - j0);
+    for (std::int64_t k0 = 0; k0 < k; k0 += kDepth) {
+      const std::int64_t depth = smaller(kDepth, k - k0);
+      pack_b(b.at(k0, j0), columns, depth, scratch.b);
+      for (std::int64_t i0 = 0; i0 < m; i0 += kBlockRows) {
+        const std::int64_t rows = smaller(kBlockRows, m - i0);
+        const Strided packed = pack_a(a.at(i0, k0), rows, depth, scratch.a);
+        for (std::int64_t j = 0; j < columns; j += kTileColumns) {
+          for (std::int64_t i = 0; i < rows; i += kTileRows) {
+            const Strided tile = {scratch.a + i * kDepth, packed.row, packed.column};
+            const std::int64_t height = smaller(kTileRows, rows - i);
+            float* out = c + (i0 + i) * c_pitch + j0 + j;
+            if (columns - j >= kTileColumns) {
+              multiply_rows(height, tile, scratch.b + j * kDepth, kTileColumns, depth, k0 != 0, out,
+                            c_pitch);
+            } else {
+              multiply_edge(height, columns - j, tile, scratch.b + j * kDepth, depth, k0 != 0, out,
+                            c_pitch);
+            }
+          }
         }
-      }
-    }
-    for (std::int64_t j0 = 0; j0 < n; j0 += kTileColumns) {
-      const std::int64_t columns = smaller(kTileColumns, n - j0);
-      for (std::int64_t p = 0; p < depth; ++p) {
-        for (std::int64_t j = 0; j < kTileColumns; ++j) {
-          scratch.b[p * kTileColumns + j] =
-              j < columns ? b.values[(k0 + p) * b.row + (j0 + j) * b.column] : 0.0f;
-        }
-      }
-      for (std::int64_t tile = 0; tile < row_tiles; ++tile) {
-        const std::int64_t i0 = tile * kTileRows, rows = smaller(kTileRows, m - i0);
-        float outputs[kTileRows * kTileColumns];
-        const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
-        if (k0 != 0) {
-          for (std::int64_t r = 0; r < rows; ++r)
-            std::memcpy(outputs + r * kTileColumns, c + (i0 + r) * c_row + j0, bytes);
-        }
-        gemm_tile(scratch.a + tile * kTileRows * kDepth, scratch.b, depth, k0 == 0, outputs);
-        for (std::int64_t r = 0; r < rows; ++r)
-          std::memcpy(c + (i0 + r) * c_row + j0, outputs + r * kTileColumns, bytes);
       }
     }
   }

@@ -7,35 +7,56 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
+namespace {
+
+inline constexpr std::int64_t kMostRows = 64;  // of an item
+
+// Rows first .. last of given: as lists, unless BLAS is asked for or too little of them is zero.
+Factor factor_of(const Reals& given, std::int64_t first, std::int64_t last,
+                 const ListedRows& lists) {
+  const Factor dense = {{given.values + first * given.units, given.units, 1}, {}};
+  if (lists.index == nullptr) return dense;
+  std::int64_t live = 0;
+  for (std::int64_t row = first; row < last; ++row)
+    live += list_values(lists, row - first, given.values + row * given.units, given.units);
+  const auto most = kListedDensity * static_cast<double>((last - first) * given.units);
+  return static_cast<double>(live) < most ? Factor{{}, lists} : dense;
+}
+
+}  // namespace
+
 void mean_dense(Team& team, const Model& model, Side side, const Reals& given, const Place& place,
                 Product product, float* means, MutableBits samples) {
-  constexpr std::int64_t kRows = 128;  // rows of a member's products
-  const bool up = side == Side::hidden;
+  const bool up = side == Side::hidden, blas = product == Product::blas;
   const std::int64_t n_in = up ? model.n_visible : model.n_hidden,
                      n_out = up ? model.n_hidden : model.n_visible;
-  const Strided weight = up ? Strided{model.weight, 1, n_in} : Strided{model.weight, n_out, 1};
   const float* bias = up ? model.hidden_bias : model.visible_bias;
   const std::uint32_t stream = up ? kHiddenStream : kVisibleStream;
-  const bool sampling = samples.words != nullptr;
   Arena arena;
-  const Multiplier* multipliers = make_multipliers(arena, product, kRows, team.size());
-  float* drawn = arena.take<float>(sampling ? team.size() * kRows * n_out : 0);
+  const Panels p =
+      make_panels(arena, n_in, n_out, blas ? round_up(n_out, kLanes) : panel_width(n_out), n_in);
+  auto* lists = arena.take<ListedRows>(team.size());
+  for (int i = 0; i < team.size() && !blas; ++i)
+    lists[i] = make_listed_rows(arena, kMostRows, n_in, p.rows_per_block, true);
+  float* scratch = arena.take<float>(team.size() * kMostRows * p.width);
+  const std::int64_t share = round_up((given.rows + team.size() - 1) / team.size(), kRowsPerCall);
+  const std::int64_t item_rows = smaller(share, kMostRows);
+  const std::int64_t items = item_rows == 0 ? 0 : (given.rows + item_rows - 1) / item_rows;
   const SerialBlas serial;
-  const std::int64_t n_blocks = (given.rows + kRows - 1) / kRows;
   team.run([&](const Member& member) {
-    float* own = sampling ? drawn + member.index * kRows * n_out : nullptr;
-    const Range blocks = member.split(n_blocks);
-    for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
-      const std::int64_t first = block * kRows, rows = smaller(kRows, given.rows - first);
-      float* out = means + first * n_out;
-      multipliers[member.index](rows, n_out, n_in, {given.values + first * n_in, n_in, 1}, weight,
-                                out);
-      activate_rows(out, bias, 0, rows, n_out, {place.key, place.first_row + first, place.step},
-                    stream, own);
-      for (std::int64_t at = 0; sampling && at < rows * n_out; ++at) {
-        set_bit(samples.words + (first + at / n_out) * samples.stride, at % n_out, own[at] != 0.0f);
+    up ? load_rows(p, model.weight, p.values, member) : load_columns(p, model.weight, member);
+    member.wait();
+    float* pre = scratch + member.index * kMostRows * p.width;
+    member.share(items, [&](std::int64_t item) {
+      const std::int64_t first = item * item_rows, last = smaller(first + item_rows, given.rows);
+      const Factor left = factor_of(given, first, last, lists[member.index]);
+      for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
+        const std::int64_t unit0 = panel * p.width;
+        multiply(product, left, 0, last - first, p.panel(panel), n_in, p.width, pre);
+        activate_panel(pre, p.width, bias + unit0, unit0, n_out, first, last, place, stream,
+                       {means + unit0, n_out, samples});
       }
-    }
+    });
   });
 }
 

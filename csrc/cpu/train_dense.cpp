@@ -1,9 +1,8 @@
 // train_minibatches for real-valued visible units in [0, 1], in float32 products:
 //   pre = v W^T + c, pre = h W + b, gradient = p0^T v0 / n - p1^T v1 / n_chains
-// The samples of the negative phase are binary. Products are BLAS calls, or canonical-order ones
-// (gemm.h) whose bytes do not depend on threads or processor. data: (rows, n_visible)   weight:
-// (n_hidden, n_visible)
-#include "cpu/dense.h"
+// Canonical products leave the same bytes for any threads, processor and choice of lists.
+// data: (rows, n_visible)   weight: (n_hidden, n_visible)
+#include "cpu/dense_steps.h"
 #include "cpu/table.h"
 
 namespace rbmx {
@@ -11,181 +10,119 @@ namespace RBMX_ISA {
 
 namespace {
 
-float updated(float parameter, float change, float* velocity, float momentum) {
-  if (velocity != nullptr) {
-    change = *velocity * momentum + change;
-    *velocity = change;
+// From gathered data to a phase each; h starts from the data, or goes on from the chains.
+void run_chain(const DenseBatch& t, std::int64_t rows, std::int64_t n_chains, bool persistent,
+               std::int64_t gibbs_steps, const Place& place, const Member& member) {
+  const MutableBits none = {};
+  list_units(t.data, rows, t.data_units, member);
+  half_step(t, t.up, t.data, rows, place, kHiddenStream, t.positive_means,
+            persistent ? none : t.chain, member);
+  member.wait();
+  for (std::int64_t step = 0; step < gibbs_steps; ++step) {
+    const bool last = step + 1 == gibbs_steps;
+    take_bits(t.chain, n_chains, t.hidden, member);
+    member.wait();
+    half_step(t, t.down, t.hidden, n_chains, place, visible_stream(step), nullptr, t.sampled,
+              member);
+    member.wait();
+    take_bits(t.sampled, n_chains, t.samples, member);
+    member.wait();
+    if (last) list_units(t.samples, n_chains, t.sample_units, member);
+    half_step(t, t.up, t.samples, n_chains, place, hidden_stream(step + 1),
+              last ? t.negative_means : nullptr, last && !persistent ? none : t.chain, member);
+    member.wait();
   }
-  return parameter + change;
 }
 
-// What one member saw of the weights it updated; a cache line each.
-struct alignas(64) Watch {
-  float largest;  // |weight|
-  bool bad;       // some parameter is not a number or beyond kMaxParameter
-};
+// Called by all members after a barrier; the same answer for all.
+bool diverged(const DenseBatch& t, const Member& member) {
+  float largest = 0;
+  bool bad = false;
+  for (int i = 0; i < member.size; ++i) {
+    bad |= t.watch[i].bad;
+    largest = t.watch[i].largest > largest ? t.watch[i].largest : largest;
+  }
+  if (bad) return true;
+  // the exact sums of |weight| are asked only where the largest weight does not settle them
+  const std::int64_t most = t.up.n_in > t.up.n_out ? t.up.n_in : t.up.n_out;
+  if (largest * static_cast<float>(most) < kMaxParameter) return false;
+  member.wait();  // every member has read the watches
+  t.watch[member.index].bad = !sums_fit(t.up, member) || !sums_fit(t.down, member);
+  member.wait();
+  for (int i = 0; i < member.size; ++i) bad |= t.watch[i].bad;
+  return bad;
+}
 
-bool usable(float parameter) { return __builtin_fabsf(parameter) <= kMaxParameter; }
+void copy(const float* from, std::int64_t n, float* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+void load_state(const DenseBatch& t, const Parameters& p, const Parameters& velocity,
+                const Member& member) {
+  load_rows(t.up, p.weight, t.up.values, member);
+  load_columns(t.down, p.weight, member);
+  if (t.velocity != nullptr) load_rows(t.up, velocity.weight, t.velocity, member);
+  if (member.index != 0) return;
+  copy(p.hidden_bias, p.n_hidden, t.up.bias);
+  copy(p.visible_bias, p.n_visible, t.down.bias);
+  if (t.velocity == nullptr) return;
+  copy(velocity.hidden_bias, p.n_hidden, t.hidden_velocity);
+  copy(velocity.visible_bias, p.n_visible, t.visible_velocity);
+}
+
+void store_state(const DenseBatch& t, const Parameters& p, const Parameters& velocity,
+                 const Member& member) {
+  store_rows(t.up, t.up.values, p.weight, member);
+  if (t.velocity != nullptr) store_rows(t.up, t.velocity, velocity.weight, member);
+  if (member.index != 0) return;
+  copy(t.up.bias, p.n_hidden, p.hidden_bias);
+  copy(t.down.bias, p.n_visible, p.visible_bias);
+  if (t.velocity == nullptr) return;
+  copy(t.hidden_velocity, p.n_hidden, velocity.hidden_bias);
+  copy(t.visible_velocity, p.n_visible, velocity.visible_bias);
+}
 
 }  // namespace
 
 TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
                            const TrainingPlan& plan, TrainingState& state, Product product) {
-  const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
   const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
   if (n_batches == 0) return {Outcome::done, 0};
-  const bool persistent = state.chains.words != nullptr,
-             with_velocity = state.velocity.weight != nullptr;
-  const std::int64_t batch_rows = smaller(plan.batch_size, plan.n_rows);
-  const std::int64_t chain_rows = persistent ? state.chains.rows : batch_rows;
-  const std::int64_t size = n_hidden * n_visible;
-
+  const bool persistent = state.chains.words != nullptr;
+  const bool listed = product == Product::canonical && mostly_zero(data, plan);
   Arena arena;
-  float* v0 = arena.take<float>(batch_rows * n_visible);
-  float* v_mean = arena.take<float>(chain_rows * n_visible);
-  float* v1 = arena.take<float>(chain_rows * n_visible);
-  float* p0 = arena.take<float>(batch_rows * n_hidden);
-  float* p1 = arena.take<float>(chain_rows * n_hidden);
-  float* h = arena.take<float>(chain_rows * n_hidden);
-  float* positive = arena.take<float>(size);
-  float* negative = arena.take<float>(size);
-  // what an update starts from, kept so that a diverged call gives back the parameters it was given
-  float* before = arena.take<float>(size + n_visible + n_hidden);
-  Watch* watch = arena.take<Watch>(team.size());
-  const std::int64_t most_rows = batch_rows > chain_rows ? batch_rows : chain_rows;
-  const Multiplier* multipliers =
-      make_multipliers(arena, product, most_rows > n_hidden ? most_rows : n_hidden, team.size());
-  std::memcpy(before, parameters.weight, static_cast<std::size_t>(size) * sizeof(float));
-  std::memcpy(before + size, parameters.visible_bias,
-              static_cast<std::size_t>(n_visible) * sizeof(float));
-  std::memcpy(before + size + n_visible, parameters.hidden_bias,
-              static_cast<std::size_t>(n_hidden) * sizeof(float));
-
+  const DenseBatch t =
+      make_dense_batch(arena, parameters, state, smaller(plan.batch_size, plan.n_rows), listed,
+                       product, team.size());
   const SerialBlas serial;
   std::int64_t batches_done = 0;
   bool stop = false;
   Outcome outcome = Outcome::done;
 
   team.run([&](const Member& member) {
-    const Multiplier& multiply = multipliers[member.index];
-    const auto up = [&](const float* v, float* means, std::int64_t rows, const Place& place,
-                        std::uint32_t stream, float* samples) {
-      const Range r = rows_of(member, rows);
-      multiply(r.end - r.begin, n_hidden, n_visible, {v + r.begin * n_visible, n_visible, 1},
-               {parameters.weight, 1, n_visible}, means + r.begin * n_hidden);
-      activate_rows(means, parameters.hidden_bias, r.begin, r.end, n_hidden, place, stream,
-                    samples);
-    };
+    load_state(t, parameters, state.velocity, member);
     for (std::int64_t batch = 0; batch < n_batches; ++batch) {
       const std::int64_t first = batch * plan.batch_size,
                          rows = smaller(plan.batch_size, plan.n_rows - first);
-      const std::int64_t n_chains = persistent ? chain_rows : rows;
-      const Place place = {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)};
-      const Range own = rows_of(member, rows), own_chains = rows_of(member, n_chains);
-      for (std::int64_t r = own.begin; r < own.end; ++r) {
-        std::memcpy(v0 + r * n_visible, data.values + plan.order[first + r] * n_visible,
-                    static_cast<std::size_t>(n_visible) * sizeof(float));
-      }
-      up(v0, p0, rows, place, kHiddenStream, persistent ? nullptr : h);
-      if (persistent) {
-        for (std::int64_t r = own_chains.begin; r < own_chains.end; ++r) {
-          for (std::int64_t j = 0; j < n_hidden; ++j) {
-            h[r * n_hidden + j] =
-                get_bit(state.chains.words + r * state.chains.stride, j) ? 1.0f : 0.0f;
-          }
-        }
-      }
-      // every member carries its own chains through all steps: no other member reads them before
-      // the gradient
-      for (std::int64_t step = 0; step < plan.gibbs_steps; ++step) {
-        const bool last = step + 1 == plan.gibbs_steps;
-        multiply(own_chains.end - own_chains.begin, n_visible, n_hidden,
-                 {h + own_chains.begin * n_hidden, n_hidden, 1}, {parameters.weight, n_visible, 1},
-                 v_mean + own_chains.begin * n_visible);
-        activate_rows(v_mean, parameters.visible_bias, own_chains.begin, own_chains.end, n_visible,
-                      place, visible_stream(step), v1);
-        up(v1, p1, n_chains, place, hidden_stream(step + 1), last && !persistent ? nullptr : h);
-      }
-      if (persistent) {
-        for (std::int64_t r = own_chains.begin; r < own_chains.end; ++r) {
-          for (std::int64_t j = 0; j < n_hidden; ++j) {
-            set_bit(state.chains.words + r * state.chains.stride, j, h[r * n_hidden + j] != 0.0f);
-          }
-        }
-      }
+      const std::int64_t n_chains = persistent ? state.chains.rows : rows;
+      take_data(t, data, plan.order + first, rows, member);
       member.wait();
-
-      const float positive_rate =
-          static_cast<float>(plan.learning_rate / static_cast<double>(rows));
-      const float negative_rate =
-          static_cast<float>(plan.learning_rate / static_cast<double>(n_chains));
-      const auto momentum = static_cast<float>(plan.momentum);
-      const auto decay = static_cast<float>(plan.learning_rate * plan.weight_decay);
-      const Range hidden = member.split(n_hidden), visible = member.split(n_visible);
-      const std::int64_t begin = hidden.begin * n_visible, end = hidden.end * n_visible;
-      multiply(hidden.end - hidden.begin, n_visible, rows, {p0 + hidden.begin, 1, n_hidden},
-               {v0, n_visible, 1}, positive + begin);
-      multiply(hidden.end - hidden.begin, n_visible, n_chains, {p1 + hidden.begin, 1, n_hidden},
-               {v1, n_visible, 1}, negative + begin);
-      bool fine = true;
-      float largest = 0;
-      for (std::int64_t at = begin; at < end; ++at) {
-        const float w = parameters.weight[at];
-        const float change =
-            (positive[at] * positive_rate - negative[at] * negative_rate) - w * decay;
-        parameters.weight[at] =
-            updated(w, change, with_velocity ? state.velocity.weight + at : nullptr, momentum);
-        fine &= usable(parameters.weight[at]);
-        largest = __builtin_fabsf(parameters.weight[at]) > largest
-                      ? __builtin_fabsf(parameters.weight[at])
-                      : largest;
-      }
-      for (std::int64_t j = hidden.begin; j < hidden.end; ++j) {
-        float plus = 0, minus = 0;
-        for (std::int64_t r = 0; r < rows; ++r) plus += p0[r * n_hidden + j];
-        for (std::int64_t r = 0; r < n_chains; ++r) minus += p1[r * n_hidden + j];
-        parameters.hidden_bias[j] =
-            updated(parameters.hidden_bias[j], plus * positive_rate - minus * negative_rate,
-                    with_velocity ? state.velocity.hidden_bias + j : nullptr, momentum);
-        fine &= usable(parameters.hidden_bias[j]);
-      }
-      for (std::int64_t i = visible.begin; i < visible.end; ++i) {
-        float plus = 0, minus = 0;
-        for (std::int64_t r = 0; r < rows; ++r) plus += v0[r * n_visible + i];
-        for (std::int64_t r = 0; r < n_chains; ++r) minus += v1[r * n_visible + i];
-        parameters.visible_bias[i] =
-            updated(parameters.visible_bias[i], plus * positive_rate - minus * negative_rate,
-                    with_velocity ? state.velocity.visible_bias + i : nullptr, momentum);
-        fine &= usable(parameters.visible_bias[i]);
-      }
-      watch[member.index] = {largest, !fine};
+      run_chain(t, rows, n_chains, persistent, plan.gibbs_steps,
+                {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
+      update(t, {t.data_units, t.positive_means, rows},
+             {t.sample_units, t.negative_means, n_chains}, rates_for(plan, rows, n_chains), member);
       if (member.index == 0) stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
-      bool lost = false;
-      largest = 0;
-      for (int i = 0; i < member.size; ++i) {
-        lost |= watch[i].bad;
-        largest = watch[i].largest > largest ? watch[i].largest : largest;
-      }
-      const auto most = static_cast<float>(n_visible > n_hidden ? n_visible : n_hidden);
-      // the exact sums of |weight| of all units are asked only when the largest weight does not
-      // settle them
-      if (!lost && largest * most >= kMaxParameter) lost = weight_range(parameters) < 0;
+      const bool lost = diverged(t, member);
       if (member.index == 0) {
         batches_done = batch + 1;
         outcome = lost ? Outcome::diverged : stop ? Outcome::interrupted : Outcome::done;
       }
       if (lost || stop) break;
-      member.wait();
     }
+    member.wait();
+    if (outcome != Outcome::diverged) store_state(t, parameters, state.velocity, member);
   });
-  if (outcome == Outcome::diverged) {
-    std::memcpy(parameters.weight, before, static_cast<std::size_t>(size) * sizeof(float));
-    std::memcpy(parameters.visible_bias, before + size,
-                static_cast<std::size_t>(n_visible) * sizeof(float));
-    std::memcpy(parameters.hidden_bias, before + size + n_visible,
-                static_cast<std::size_t>(n_hidden) * sizeof(float));
-  }
   return {outcome, batches_done};
 }
 

@@ -10,7 +10,7 @@ import pytest
 from rbmx.bench import contestant
 from rbmx.bench.contestant import Contestant, load_loop, load_peer, peers_folder
 from rbmx.bench.harness import WrongAnswerError
-from rbmx.bench.peers import PEERS, AnswerCheck, run_peers
+from rbmx.bench.peers import PEERS, REAL_PEERS, AnswerCheck, run_peers
 from rbmx.bench.task import (
     TOLERANCE,
     CDTask,
@@ -52,6 +52,23 @@ def test_every_peer_does_the_work_of_the_plain_loop(name: str, k: int, images: n
     assert answer is not None
     expected = reference_loop(task(k), images, persistent=loop.persistent)
     distance = compare(task(k).initial(), answer, expected)
+    assert distance.within(TOLERANCE), distance
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("name", ["rbmx_dense", "rbmx_reproducible", "rbmx_dense_blas", "numpy_cd", "torch_cd"])
+def test_every_peer_does_the_work_of_the_plain_loop_on_real_values(
+    name: str, k: int, images: npt.NDArray[np.uint8]
+) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    rng = np.random.default_rng(2)
+    real = (images * rng.random(images.shape)).astype(np.float32)
+    loop = load_loop(name, task(k), real)
+    loop.train(0, len(real))
+    answer = loop.params()
+    assert answer is not None
+    distance = compare(task(k).initial(), answer, reference_loop(task(k), real))
     assert distance.within(TOLERANCE), distance
 
 
@@ -105,7 +122,7 @@ def test_a_dense_step_of_cd1_counts_five_products() -> None:
 
 def test_every_listed_peer_has_its_file() -> None:
     files = {path.stem for path in (peers_folder() / "peers").glob("*.py")} - {"__init__"}
-    assert files == set(PEERS)
+    assert files == {*PEERS, *REAL_PEERS}
 
 
 def test_an_unknown_peer_is_refused_by_name() -> None:

@@ -38,6 +38,16 @@ def test_gemm_of_a_training_step_gives_the_bytes_of_ref(each_setting: Any) -> No
 
 @pytest.mark.parametrize("turn_a", [False, True])
 @pytest.mark.parametrize("turn_b", [False, True])
+def test_products_of_more_than_one_block_give_the_same_bytes(turn_a: bool, turn_b: bool, each_setting: Any) -> None:
+    a, b = operands(151, 520, 513)  # blocks are at most 144 rows, 512 columns, 256 terms
+    expected = _core.gemm(a, b, reference=True)
+    x, y = (np.asfortranarray(v) if turn else v for v, turn in ((a, turn_a), (b, turn_b)))
+    for setting in each_setting((1, 3)):
+        assert _core.gemm(x, y).tobytes() == expected.tobytes(), setting
+
+
+@pytest.mark.parametrize("turn_a", [False, True])
+@pytest.mark.parametrize("turn_b", [False, True])
 def test_transposed_and_strided_operands_give_the_same_bytes(turn_a: bool, turn_b: bool, each_setting: Any) -> None:
     a, b = operands(33, 47, 21)
     expected = _core.gemm(a, b, reference=True)

@@ -17,7 +17,7 @@ def backend_for(params: RBMParams, engine: str = "auto", *, reproducible: bool =
         params: decides by its unit types: Bernoulli pairs run natively, all others on the reference.
         engine: "auto"; "binary" (sums of selected rows, needs packed bits); "blas" (dense products);
             "reference" (NumPy).
-        reproducible: real values take canonical-order products instead of BLAS.
+        reproducible: real values take canonical-order products even where these are slow (no fused multiply-add).
     """
     from rbmx.backends.native import NativeBackend
     from rbmx.backends.reference import ReferenceBackend

@@ -78,15 +78,21 @@ def _words(bits: PackedBits) -> NDArray[np.uint64]:
 class NativeBackend:
     """Bernoulli-Bernoulli machines in C++.
 
-    Packed bits take exact integer sums of selected weights; real values take products, by BLAS or, where
-    `reproducible`, in canonical order. Two cross-checks: engine="blas" sends bits through products as well,
-    and engine="plain" trains on them by the loops of csrc/ref, the specification.
+    Packed bits take exact integer sums of selected weights. Real values take products in canonical order, which are
+    the faster ones as well wherever the processor has a fused multiply-add; without one (the baseline) they would be
+    emulated, so BLAS takes over unless `reproducible`. Two cross-checks: engine="blas" sends everything through BLAS,
+    and engine="plain" trains on bits by the loops of csrc/ref, the specification.
     """
 
     def __init__(self, engine: str = "auto", *, reproducible: bool = False) -> None:
         self.engine = engine
         self.reproducible = reproducible
         self.name = f"native ({engine})" if engine != "auto" else "native"
+
+    @property
+    def canonical(self) -> bool:
+        """Whether real values take canonical products, whose bytes are the same everywhere."""
+        return self.reproducible or (self.engine != "blas" and build_info()["instruction_set"] != "baseline")
 
     def _exact(self, rows: Rows) -> PackedBits | None:
         """The rows where the bit kernels apply to them."""
@@ -97,7 +103,7 @@ class NativeBackend:
         if bits is not None:
             return np.asarray(_core.mean(*_arrays(params), side, _words(bits)))
         values = np.ascontiguousarray(as_array(given))
-        return np.asarray(_core.mean_dense(*_arrays(params), side, values, canonical=self.reproducible))
+        return np.asarray(_core.mean_dense(*_arrays(params), side, values, canonical=self.canonical))
 
     def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
         """E[h | v] = sigmoid(c + W v)."""
@@ -120,7 +126,7 @@ class NativeBackend:
                 key=key.words,
                 first_row=first_row,
                 step=step,
-                canonical=self.reproducible,
+                canonical=self.canonical,
             )
         return PackedBits(np.asarray(words), n_out)
 
@@ -166,7 +172,7 @@ class NativeBackend:
         """F(v) = -v.b - sum_j softplus((W v + c)_j)."""
         if isinstance(visible, PackedBits):
             return np.asarray(_core.free_energy(*_arrays(params), _words(visible)))
-        inputs = _core.gemm(visible, params.weight.T) if self.reproducible else visible @ params.weight.T
+        inputs = _core.gemm(visible, params.weight.T) if self.canonical else visible @ params.weight.T
         softplus = np.logaddexp(0.0, inputs.astype(np.float64) + params.hidden_bias)
         own = visible.astype(np.float64) @ params.visible_bias.astype(np.float64)
         return np.asarray(-own - softplus.sum(axis=1))
@@ -247,6 +253,6 @@ class NativeBackend:
                 velocity=velocity,
                 chains=chains,
                 progress=progress,
-                canonical=self.reproducible,
+                canonical=self.canonical,
             )
         return Outcome(*outcome)

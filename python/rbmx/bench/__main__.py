@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from rbmx.bench.harness import Report, WrongAnswerError
-from rbmx.bench.peers import PEERS
+from rbmx.bench.peers import PEERS, REAL_PEERS
 
 __all__ = ["main"]
 
@@ -33,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=summary, parents=[common])
 
     peers = add("peers", "CD-1 and CD-10 beside NumPy, torch, scikit-learn and bare sgemm")
-    peers.add_argument("--only", nargs="+", choices=PEERS, help="files of bench/peers")
+    peers.add_argument("--only", nargs="+", choices=sorted({*PEERS, *REAL_PEERS}), help="files of bench/peers")
+    peers.add_argument("--real", action="store_true", help="pixels / 255 instead of binarised images")
     for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
     memory = add("memory", "peak memory of training, and of streaming a large CSV file")
@@ -92,8 +95,9 @@ def _run(arguments: argparse.Namespace) -> Report:
         return run_threads(images, steps=steps, rounds=rounds)
     from rbmx.bench.peers import run_peers
 
-    names = tuple(arguments.only or PEERS)
-    return run_peers(images, steps=steps, names=names, rounds=rounds, threads=arguments.threads)
+    names = tuple(arguments.only or (REAL_PEERS if arguments.real else PEERS))
+    rows = (gray[:n_rows] / np.float32(255)).astype(np.float32) if arguments.real else images
+    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

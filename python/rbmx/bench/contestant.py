@@ -14,10 +14,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from rbmx.bench.task import CDTask, Loop
+from rbmx.bench.task import CDTask, Images, Loop
 from rbmx.params import RBMParams
 
 __all__ = ["Contestant", "load_loop", "load_peer", "peers_folder", "run_in_process"]
@@ -55,19 +52,19 @@ def load_peer(name: str) -> ModuleType:
     return importlib.import_module(f"peers.{name}")
 
 
-def load_loop(name: str, task: CDTask, images: npt.NDArray[np.uint8]) -> Loop:
+def load_loop(name: str, task: CDTask, images: Images) -> Loop:
     """Import bench/peers/<name>.py and build its loop."""
-    build: Callable[[CDTask, npt.NDArray[np.uint8]], Loop] = load_peer(name).build
+    build: Callable[[CDTask, Images], Loop] = load_peer(name).build
     return build(task, images)
 
 
-def _answer(name: str, task: CDTask, images: npt.NDArray[np.uint8]) -> RBMParams | None:
+def _answer(name: str, task: CDTask, images: Images) -> RBMParams | None:
     loop = load_loop(name, task, images)
     loop.train(0, len(images))
     return loop.params()
 
 
-def _build(name: str, task: CDTask, images: npt.NDArray[np.uint8]) -> tuple[str, bool]:
+def _build(name: str, task: CDTask, images: Images) -> tuple[str, bool]:
     global _loop
     _loop = load_loop(name, task, images)
     return _loop.label, _loop.persistent
@@ -112,7 +109,7 @@ def run_in_process(threads: int, function: Callable[P, R], *args: P.args, **kwar
 class Contestant:
     """A loop of bench/peers in its own process; between its rounds that process sleeps."""
 
-    def __init__(self, name: str, task: CDTask, images: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, name: str, task: CDTask, images: Images) -> None:
         self.name = name
         self._context = _process(task.threads)
         self._process = self._context.__enter__()
@@ -123,7 +120,7 @@ class Contestant:
             self.close()
             raise
 
-    def answer(self, task: CDTask, images: npt.NDArray[np.uint8]) -> RBMParams | None:
+    def answer(self, task: CDTask, images: Images) -> RBMParams | None:
         """The weights after one pass over other images with other settings; None for a floor."""
         return self._process.submit(_answer, self.name, task, images).result()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from rbmx.bench.contestant import Contestant, peers_folder, run_in_process
 from rbmx.bench.harness import (
@@ -24,6 +23,7 @@ from rbmx.bench.task import (
     TOLERANCE,
     Answer,
     CDTask,
+    Images,
     check_task,
     compare,
     reconstruction_error,
@@ -31,7 +31,7 @@ from rbmx.bench.task import (
 )
 from rbmx.params import RBMParams
 
-__all__ = ["PEERS", "AnswerCheck", "Result", "run_peers", "sgemm_peak"]
+__all__ = ["PEERS", "REAL_PEERS", "AnswerCheck", "Result", "run_peers", "sgemm_peak"]
 
 PEERS = (
     "rbmx_cd",
@@ -44,6 +44,17 @@ PEERS = (
     "learnergy_rbm",
     "sgemm_floor",
 )
+
+REAL_PEERS = (
+    "rbmx_dense",
+    "rbmx_reproducible",
+    "rbmx_dense_blas",
+    "numpy_cd",
+    "torch_cd",
+    "torch_compile",
+    "sgemm_floor",
+)
+"""Those that take real-valued images as they are."""
 
 CHECK_ROWS = 2_000
 
@@ -65,7 +76,7 @@ def sgemm_peak() -> float:
 class AnswerCheck:
     """Compares contestants with the plain loop, which runs once per algorithm."""
 
-    def __init__(self, task: CDTask, images: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, task: CDTask, images: Images) -> None:
         self.task = check_task(task)
         self.images = images[:CHECK_ROWS]
         self.expected: dict[bool, RBMParams] = {}
@@ -89,7 +100,7 @@ class AnswerCheck:
 
 
 def _start(
-    stack: ExitStack, names: tuple[str, ...], task: CDTask, images: npt.NDArray[np.uint8]
+    stack: ExitStack, names: tuple[str, ...], task: CDTask, images: Images
 ) -> tuple[list[Contestant], dict[str, str]]:
     """Start and check all contestants; those that cannot run here come back with the reason."""
     check = AnswerCheck(task, images)
@@ -165,19 +176,19 @@ class Result:
         }
 
 
-def _error(contestant: Contestant, images: npt.NDArray[np.uint8]) -> float | None:
+def _error(contestant: Contestant, images: Images) -> float | None:
     """What the contestant has learned by now."""
     params = contestant.params()
     return None if params is None else reconstruction_error(params, images[:CHECK_ROWS])
 
 
-def _text(task: CDTask, results: list[Result], rounds: int) -> str:
+def _text(task: CDTask, results: list[Result], rounds: int, data: str) -> str:
     """The table of one case."""
     head = ["", "rows/s", "min - max", "rbmx is", "GFLOP/s", "/ peak", "error"]
     first = results[0]
     return (
         f"CD-{task.k}, {task.n_visible}-{task.n_hidden}, batch {task.batch_size}, "
-        f"{first.n_rows:,} rows binarised at pixel > 127, {task.threads} threads, "
+        f"{first.n_rows:,} rows {data}, {task.threads} threads, "
         f"{rounds} interleaved rounds\n"
         f"{table(head, [result.cells() for result in results])}\n"
         "rows/s: median over the rounds. GFLOP/s: what a dense loop would compute in that time; "
@@ -187,7 +198,7 @@ def _text(task: CDTask, results: list[Result], rounds: int) -> str:
 
 
 def run_peers(
-    images: npt.NDArray[np.uint8],
+    images: Images,
     *,
     steps: tuple[int, ...] = (1, 10),
     names: tuple[str, ...] = PEERS,
@@ -197,16 +208,18 @@ def run_peers(
     """Check and time all contestants; prints one table per number of Gibbs steps.
 
     Args:
-        images: 0/1 bytes, shape (rows, 784), rows a multiple of the batch size 100.
+        images: 0/1 bytes or real values, shape (rows, 784), rows a multiple of the batch size 100.
         steps: the k of each case.
         names: files of bench/peers, without .py.
         rounds: how often each contestant passes over the images.
         threads: of every contestant.
     """
     peers_folder()
+    real = images.dtype == np.float32
+    data = "of pixels / 255" if real else "binarised at pixel > 127"
     report = Report(
         "peers",
-        {"rows": len(images), "rounds": rounds, "steps": list(steps), "names": list(names)},
+        {"rows": len(images), "data": data, "rounds": rounds, "steps": list(steps), "names": list(names)},
         facts(threads=threads),
     )
     for k in steps:
@@ -217,11 +230,11 @@ def run_peers(
             timings = interleave({c.name: partial(c.train, 0, len(images)) for c in running}, rounds=rounds)
             errors = {c.name: _error(c, images) for c in running}
         peak = max(before, run_in_process(threads, sgemm_peak))
-        ours = timings.get("rbmx_cd")
+        ours = timings.get("rbmx_dense" if real else "rbmx_cd")
         results = [
             Result(c.name, c.label, task, len(images), timings[c.name], ours, peak, errors[c.name]) for c in running
         ]
-        print(_text(task, results, rounds), flush=True)
+        print(_text(task, results, rounds, data), flush=True)
         report.rows += [result.to_json() for result in results]
         report.rows += [{"case": f"CD-{k}", "name": name, "skipped": reason} for name, reason in skipped.items()]
     return report

@@ -15,12 +15,16 @@ __all__ = [
     "TOLERANCE",
     "Answer",
     "CDTask",
+    "Images",
     "Loop",
     "check_task",
     "compare",
     "reconstruction_error",
     "reference_loop",
 ]
+
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+"""Rows of ones and zeros as bytes, or of real values in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def reconstruction_error(params: RBMParams, images: npt.NDArray[np.uint8]) -> float:
+def reconstruction_error(params: RBMParams, images: Images) -> float:
     """Mean squared error per pixel of the mean-field reconstruction."""
     v = images.astype(np.float64)
     weight = params.weight.astype(np.float64)
@@ -119,7 +123,7 @@ def reconstruction_error(params: RBMParams, images: npt.NDArray[np.uint8]) -> fl
     return float(np.mean((reconstruction - v) ** 2))
 
 
-def reference_loop(task: CDTask, images: npt.NDArray[np.uint8], *, persistent: bool = False) -> RBMParams:
+def reference_loop(task: CDTask, images: Images, *, persistent: bool = False) -> RBMParams:
     """One pass of CD-k (or PCD-k from a chain of zeros) as the textbook writes it, in float64."""
     start = task.initial()
     weight = start.weight.astype(np.float64)

@@ -85,7 +85,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         "--reproducible",
         action="store_true",
         default=None,
-        help="the same bytes everywhere for real values too; slower",
+        help="the same bytes for real values too on processors without fused multiply-add; slow there",
     )
     group.add_argument(
         "--buffer",

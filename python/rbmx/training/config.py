@@ -32,7 +32,8 @@ class TrainConfig:
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
-        reproducible: real-valued rows take canonical-order products: the same bytes on any machine.
+        reproducible: real-valued rows take canonical-order products on any machine, even one without fused
+            multiply-add, where they are slow: the same bytes everywhere.
         visible_bias: "data": a new run of Bernoulli visible units whose biases are all zero starts them at
             log(p / (1 - p)), p how often each unit is on in the data (Hinton 2010, section 8): without it plain
             PCD can get stuck with every hidden unit on. "keep": they stay as they come.

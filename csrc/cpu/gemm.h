@@ -55,10 +55,7 @@ static inline void pack_b(const Strided& b, std::int64_t columns, std::int64_t d
     std::int64_t p = 0;
     if (live == kLanes && b.row == 1) {
       for (; p + kLanes <= depth; p += kLanes) {
-        Floats tile[kLanes];
-        for (int j = 0; j < kLanes; ++j) tile[j] = load<Floats>(b.at(p, first + j).values);
-        transpose(tile);
-        for (int r = 0; r < kLanes; ++r) store(out + (p + r) * kTileColumns, tile[r]);
+        transpose_tile(b.at(p, first).values, b.column, out + p * kTileColumns, kTileColumns);
       }
     }
     for (; p < depth; ++p) {

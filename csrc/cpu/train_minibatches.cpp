@@ -5,6 +5,7 @@
 // data: (rows, n_visible) bits   weight: (n_hidden, n_visible)   biases alike, without decay
 #include "cpu/minibatch.h"
 #include "cpu/table.h"
+#include "cpu/transpose.h"
 
 namespace rbmx {
 namespace RBMX_ISA {

@@ -74,11 +74,12 @@ static inline void load_rows(const Panels& p, const float* weight, float* to,
     for (std::int64_t in = 0; in < p.n_in; in += kLanes) {
       const std::int64_t ins = smaller(kLanes, p.n_in - in);
       const auto bytes = static_cast<std::size_t>(ins) * sizeof(float);
-      Floats tile[kLanes] = {};
+      float tile[kLanes * kLanes] = {}, turned[kLanes * kLanes];
       for (std::int64_t r = 0; r < outs; ++r)
-        std::memcpy(&tile[r], weight + (out + r) * p.n_in + in, bytes);
-      transpose(tile);
-      for (std::int64_t c = 0; c < ins; ++c) store(column + (in + c) * p.width, tile[c] + 0.0f);
+        std::memcpy(tile + r * kLanes, weight + (out + r) * p.n_in + in, bytes);
+      transpose_tile(tile, kLanes, turned, kLanes);
+      for (std::int64_t c = 0; c < ins; ++c)
+        store(column + (in + c) * p.width, load<Floats>(turned + c * kLanes) + 0.0f);
     }
   }
 }
@@ -94,11 +95,10 @@ static inline void store_rows(const Panels& p, const float* from, float* weight,
     for (std::int64_t in = 0; in < p.n_in; in += kLanes) {
       const std::int64_t ins = smaller(kLanes, p.n_in - in);
       const auto bytes = static_cast<std::size_t>(ins) * sizeof(float);
-      Floats tile[kLanes] = {};
-      for (std::int64_t c = 0; c < ins; ++c) tile[c] = load<Floats>(column + (in + c) * p.width);
-      transpose(tile);
+      float turned[kLanes * kLanes];
+      transpose_tile(column + in * p.width, p.width, turned, kLanes);
       for (std::int64_t r = 0; r < outs; ++r)
-        std::memcpy(weight + (out + r) * p.n_in + in, &tile[r], bytes);
+        std::memcpy(weight + (out + r) * p.n_in + in, turned + r * kLanes, bytes);
     }
   }
 }
@@ -122,12 +122,8 @@ RBMX_INLINE void mirror(const Panels& from, std::int64_t panel, std::int64_t inp
                         const Panels& to) {
   const float* rows = from.panel(panel) + input * from.width;
   float* columns = to.panel(input / to.width) + panel * from.width * to.width + input % to.width;
-  for (std::int64_t i = 0; i < from.width; i += kLanes) {
-    Floats tile[kLanes];
-    for (int r = 0; r < kLanes; ++r) tile[r] = load<Floats>(rows + r * from.width + i);
-    transpose(tile);
-    for (int c = 0; c < kLanes; ++c) store(columns + (i + c) * to.width, tile[c]);
-  }
+  for (std::int64_t i = 0; i < from.width; i += kLanes)
+    transpose_tile(rows + i, from.width, columns + i * to.width, to.width);
 }
 
 }  // namespace RBMX_ISA

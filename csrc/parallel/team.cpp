@@ -25,7 +25,8 @@ void in_child() {
 
 const int guard_installed = pthread_atfork(nullptr, nullptr, in_child);
 
-constexpr int kSpins = 1000;
+constexpr int kSpins =
+    500;  // about six microseconds; then an idle core can take over a waiting thread
 
 inline void relax() {
 #if defined(__x86_64__)

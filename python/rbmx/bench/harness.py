@@ -77,12 +77,16 @@ def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
     return timed
 
 
-def interleave(contestants: Mapping[str, Callable[[], float]], *, rounds: int) -> dict[str, Timing]:
-    """Run each contestant once per round; the order rotates, so none always follows the same one.
+def interleave(
+    contestants: Mapping[str, Callable[[], float]], *, rounds: int, settle: float = 0.0
+) -> dict[str, Timing]:
+    """Run each contestant once per round; the order rotates, so none always begins.
 
     Args:
         contestants: name -> one round of work; it returns its own seconds (see `stopwatch`).
         rounds: how often each one runs.
+        settle: seconds of quiet before each turn. The threads of OpenMP runtimes and of BLAS spin on after their
+            work is done, for 200 ms where nothing else is set, and would take a core from whoever comes next.
     """
     if rounds < 1:
         raise ValueError(f"rounds: expected at least 1, got {rounds}")
@@ -91,6 +95,7 @@ def interleave(contestants: Mapping[str, Callable[[], float]], *, rounds: int) -
     for turn in range(rounds):
         shift = turn % max(len(names), 1)
         for name in names[shift:] + names[:shift]:
+            time.sleep(settle)
             seconds[name].append(contestants[name]())
     return {name: Timing(tuple(rounds_of)) for name, rounds_of in seconds.items()}
 

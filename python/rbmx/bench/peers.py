@@ -57,6 +57,7 @@ REAL_PEERS = (
 """Those that take real-valued images as they are."""
 
 CHECK_ROWS = 2_000
+SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 
 
 def sgemm_peak() -> float:
@@ -227,7 +228,8 @@ def run_peers(
         before = run_in_process(threads, sgemm_peak)
         with ExitStack() as stack:
             running, skipped = _start(stack, names, task, images)
-            timings = interleave({c.name: partial(c.train, 0, len(images)) for c in running}, rounds=rounds)
+            turns = {c.name: partial(c.train, 0, len(images)) for c in running}
+            timings = interleave(turns, rounds=rounds, settle=SETTLE)
             errors = {c.name: _error(c, images) for c in running}
         peak = max(before, run_in_process(threads, sgemm_peak))
         ours = timings.get("rbmx_dense" if real else "rbmx_cd")

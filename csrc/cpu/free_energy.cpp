@@ -28,7 +28,7 @@ void free_energy(Team& team, const Model& model, const Bits& visible, double* ou
         out[row] = energy;
       }
       for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
-        add_listed_rows(p, panel, block.lists, 0, rows, block.sums);
+        add_active_rows(p, panel, block.lists, 0, rows, block.sums);
         const std::int64_t unit0 = panel * p.width;
         for (std::int64_t row = 0; row < rows; ++row) {
           for (std::int64_t unit = unit0; unit < smaller(unit0 + p.width, p.n_out);

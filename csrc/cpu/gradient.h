@@ -5,7 +5,8 @@
 // For each visible unit one list over a chunk of rows names rows of a table that stays in the
 // first-level cache. Where both phases have the same rows, the table holds p0 (unit on in the data
 // only), -p1 (on in the sample only) and p0 - p1 (on in both), so that a row costs one addition at
-// most.
+// most. A unit that is on in most rows lists instead what is missing from the sum over all rows:
+// the same table rows, with data and sample exchanged for what they lack, are then subtracted.
 #pragma once
 
 #include "cpu/half_step.h"
@@ -81,6 +82,7 @@ static inline void cut_batch(Chunks& chunks, std::int64_t rows, std::int64_t cha
 struct UnitLists {
   std::uint16_t* entries;
   std::uint16_t* lengths;
+  std::uint8_t* missing;     // 1: the list names what is missing from the sum over all rows
   std::int64_t* difference;  // (units,) positive_scale * ones in the data - negative_scale * ones
                              // in the samples
   std::uint8_t* idle;        // (units,) 1: no row in any list
@@ -95,6 +97,7 @@ RBMX_INLINE UnitLists make_unit_lists(Arena& arena, std::int64_t n_visible, std:
   lists.pitch = static_cast<std::uint16_t>(table_width * 2);
   lists.entries = arena.take<std::uint16_t>(max_chunks * lists.units * kListRoom);
   lists.lengths = arena.take<std::uint16_t>(max_chunks * lists.units);
+  lists.missing = arena.take<std::uint8_t>(max_chunks * lists.units);
   lists.difference = arena.take<std::int64_t>(lists.units);
   lists.idle = arena.take<std::uint8_t>(lists.units);
   return lists;
@@ -134,12 +137,31 @@ RBMX_INLINE void rows_of_units(const Bits& bits, std::int64_t word, std::int64_t
   }
 }
 
-RBMX_INLINE int list_rows_of_unit(std::uint64_t low, std::uint64_t high, std::int64_t base,
-                                  std::uint16_t pitch, std::uint16_t* out) {
+// Which of a chunk's rows: bit r of low, then of high.
+struct RowSet {
+  std::uint64_t low;
+  std::uint64_t high;
+};
+RBMX_INLINE RowSet operator&(RowSet a, RowSet b) { return {a.low & b.low, a.high & b.high}; }
+RBMX_INLINE RowSet operator|(RowSet a, RowSet b) { return {a.low | b.low, a.high | b.high}; }
+RBMX_INLINE RowSet without(RowSet a, RowSet b) { return {a.low & ~b.low, a.high & ~b.high}; }
+RBMX_INLINE std::int32_t count(RowSet a) {
+  return static_cast<std::int32_t>(__builtin_popcountll(a.low) + __builtin_popcountll(a.high));
+}
+RBMX_INLINE RowSet first_rows(std::int64_t n) {
+  const std::uint64_t all = ~std::uint64_t{0};
+  return {n >= 64 ? all : (std::uint64_t{1} << n) - 1, n <= 64 ? 0
+                                                       : n == 128
+                                                           ? all
+                                                           : (std::uint64_t{1} << (n - 64)) - 1};
+}
+
+RBMX_INLINE int list_rows_of_unit(RowSet rows, std::int64_t base, std::uint16_t pitch,
+                                  std::uint16_t* out) {
   int n = 0;
   const std::uint32_t words[4] = {
-      static_cast<std::uint32_t>(low), static_cast<std::uint32_t>(low >> 32),
-      static_cast<std::uint32_t>(high), static_cast<std::uint32_t>(high >> 32)};
+      static_cast<std::uint32_t>(rows.low), static_cast<std::uint32_t>(rows.low >> 32),
+      static_cast<std::uint32_t>(rows.high), static_cast<std::uint32_t>(rows.high >> 32)};
   for (int i = 0; i < 4; ++i) {
     n += list_ones(words[i], static_cast<std::uint16_t>((base + 32 * i) * pitch), pitch, out + n);
   }
@@ -157,32 +179,43 @@ static inline void list_units(const UnitLists& lists, const Chunks& chunks, std:
   std::memset(v1, 0, sizeof v1);
   for (std::int64_t c = 0; c < chunks.count; ++c) {
     const Chunk chunk = chunks.chunk[c];
+    const RowSet all = first_rows(chunk.rows);
     if (chunk.phase != Phase::negative) rows_of_units(data, word, chunk.first, chunk.rows, v0);
     if (chunk.phase != Phase::positive) rows_of_units(samples, word, chunk.first, chunk.rows, v1);
     for (std::int64_t u = 0; u < kQuadUnits; ++u) {
       const std::int64_t list = c * lists.units + unit0 + u;
       std::uint16_t* out = lists.entries + list * kListRoom;
-      const std::uint64_t x0 = v0[0][u & 63][u >> 6], y0 = v0[1][u & 63][u >> 6];
-      const std::uint64_t x1 = v1[0][u & 63][u >> 6], y1 = v1[1][u & 63][u >> 6];
+      RowSet on0 = {v0[0][u & 63][u >> 6], v0[1][u & 63][u >> 6]};
+      RowSet on1 = {v1[0][u & 63][u >> 6], v1[1][u & 63][u >> 6]};
+      const std::int32_t some = count(chunk.phase == Phase::both       ? on0 | on1
+                                      : chunk.phase == Phase::positive ? on0
+                                                                       : on1);
       lists.lengths[list] = 0;
-      if ((x0 | y0 | x1 | y1) == 0) continue;
+      lists.missing[list] = 0;
+      if (some == 0) continue;
       lists.idle[unit0 + u] = 0;
-      int n = 0;
-      const auto ones0 =
-          static_cast<std::int32_t>(__builtin_popcountll(x0) + __builtin_popcountll(y0));
-      const auto ones1 =
-          static_cast<std::int32_t>(__builtin_popcountll(x1) + __builtin_popcountll(y1));
       if (chunk.phase == Phase::both) {
-        n = list_rows_of_unit(x0 & ~x1, y0 & ~y1, 0, lists.pitch, out);
-        n += list_rows_of_unit(x1 & ~x0, y1 & ~y0, chunk.rows, lists.pitch, out + n);
-        n += list_rows_of_unit(x0 & x1, y0 & y1, 2 * chunk.rows, lists.pitch, out + n);
-        lists.difference[unit0 + u] += ones0 - ones1;
+        lists.difference[unit0 + u] += count(on0) - count(on1);
       } else if (chunk.phase == Phase::positive) {
-        n = list_rows_of_unit(x0, y0, 0, lists.pitch, out);
-        lists.difference[unit0 + u] += chunks.positive_scale * ones0;
+        lists.difference[unit0 + u] += chunks.positive_scale * count(on0);
       } else {
-        n = list_rows_of_unit(x1, y1, 0, lists.pitch, out);
-        lists.difference[unit0 + u] -= chunks.negative_scale * ones1;
+        lists.difference[unit0 + u] -= chunks.negative_scale * count(on1);
+      }
+      const std::int32_t lacking = static_cast<std::int32_t>(chunk.rows) -
+                                   (chunk.phase == Phase::both ? count(on0 & on1) : some);
+      if (lacking < some) {
+        lists.missing[list] = 1;
+        // on in the sample alone misses p0, on in the data alone -p1, off in both p0 - p1
+        on0 = without(all, on0);
+        on1 = without(all, on1);
+      }
+      int n = 0;
+      if (chunk.phase == Phase::both) {
+        n = list_rows_of_unit(without(on0, on1), 0, lists.pitch, out);
+        n += list_rows_of_unit(without(on1, on0), chunk.rows, lists.pitch, out + n);
+        n += list_rows_of_unit(on0 & on1, 2 * chunk.rows, lists.pitch, out + n);
+      } else {
+        n = list_rows_of_unit(chunk.phase == Phase::positive ? on0 : on1, 0, lists.pitch, out);
       }
       if (n % 2 != 0) out[n++] = static_cast<std::uint16_t>(zero_row(chunk) * lists.pitch);
       lists.lengths[list] = static_cast<std::uint16_t>(n);
@@ -213,16 +246,40 @@ RBMX_INLINE void build_table(const Chunk& chunk, const std::int16_t* positive,
   std::memset(table + zero_row(chunk) * width, 0, width * sizeof(std::int16_t));
 }
 
+// Sums of the panel's packed means over rows (hidden bias), in units of 2^-15.
+template <int V>
+RBMX_INLINE void sum_means(const std::int16_t* means, std::int64_t rows, Ints (&sum)[V]) {
+  constexpr std::int64_t width = V * kLanes;
+  alignas(64) static constexpr std::int16_t kZeros[2 * kLanes] = {};
+  for (int i = 0; i < V; ++i) sum[i] = Ints{};
+  for (std::int64_t r = 0; r < rows; r += 2) {
+    for (int i = 0; i < V; i += 2) {
+      const std::int16_t* row = means + r * width + i * kLanes;
+      add_rows(row, r + 1 < rows ? row + width : kZeros, sum[i], sum[i + 1]);
+    }
+  }
+}
+
+// sum += what the list stands for; all: the sum over the chunk's rows, from which a list of what is
+// missing is subtracted
 template <int V>
 RBMX_INLINE void add_table_rows(const UnitLists& lists, std::int64_t list,
-                                const std::int16_t* table, Ints (&sum)[V]) {
+                                const std::int16_t* table, const Ints (&all)[V], Ints (&sum)[V]) {
   const std::uint16_t* entry = lists.entries + list * kListRoom;
   const std::uint16_t* end = entry + lists.lengths[list];
   const char* rows = reinterpret_cast<const char*>(table);
+  Ints listed[V];
+  for (int i = 0; i < V; ++i) listed[i] = Ints{};
   for (; entry != end; entry += 2) {
     const auto* a = reinterpret_cast<const std::int16_t*>(rows + entry[0]);
     const auto* b = reinterpret_cast<const std::int16_t*>(rows + entry[1]);
-    for (int i = 0; i < V; i += 2) add_rows(a + i * kLanes, b + i * kLanes, sum[i], sum[i + 1]);
+    for (int i = 0; i < V; i += 2)
+      add_rows(a + i * kLanes, b + i * kLanes, listed[i], listed[i + 1]);
+  }
+  if (lists.missing[list] == 0) {
+    for (int i = 0; i < V; ++i) sum[i] += listed[i];
+  } else {
+    for (int i = 0; i < V; ++i) sum[i] += all[i] - listed[i];
   }
 }
 
@@ -256,6 +313,12 @@ RBMX_INLINE bool begins_sum(const Chunks& chunks, std::int64_t c) {
          (chunks.chunk[c].phase == Phase::negative && chunks.chunk[c - 1].phase != Phase::negative);
 }
 
+// Where the table's rows for units that are on throughout begin.
+template <int V>
+RBMX_INLINE std::int64_t all_rows(const Chunk& chunk) {
+  return (chunk.phase == Phase::both ? 2 * chunk.rows : 0) * V * kLanes;
+}
+
 // Calls sink(unit, positive[V], negative[V]) for the visible units, in order, with the sums of one
 // panel, and after_tile(unit0) after each kLanes units of which the sink saw one. In a joint batch
 // `positive` is the whole difference and `negative` zero. n_units includes padding. Idle units,
@@ -267,17 +330,19 @@ RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
                            Sink&& sink, AfterTile&& after_tile) {
   constexpr std::int64_t width = V * kLanes;
   const std::int64_t last = chunks.count - 1;
+  Ints all[V];
   for (std::int64_t c = 0; c < last; ++c) {
     const Chunk& chunk = chunks.chunk[c];
     const bool first = begins_sum(chunks, c);
     std::int32_t* kept = chunk.phase == Phase::negative ? scratch.negative : scratch.positive;
     build_table<V>(chunk, positive, negative, scratch.table);
+    sum_means<V>(scratch.table + all_rows<V>(chunk), chunk.rows, all);
     for (std::int64_t unit = 0; unit < n_units; ++unit) {
       if (lists.idle[unit] != 0 && skip_idle) continue;
       Ints sum[V];
       for (int i = 0; i < V; ++i)
         sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
-      add_table_rows<V>(lists, c * lists.units + unit, scratch.table, sum);
+      add_table_rows<V>(lists, c * lists.units + unit, scratch.table, all, sum);
       for (int i = 0; i < V; ++i) store(kept + unit * width + i * kLanes, sum[i]);
     }
   }
@@ -285,6 +350,7 @@ RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
   const bool to_negative = chunk.phase == Phase::negative, first = begins_sum(chunks, last);
   const std::int32_t* kept = to_negative ? scratch.negative : scratch.positive;
   build_table<V>(chunk, positive, negative, scratch.table);
+  sum_means<V>(scratch.table + all_rows<V>(chunk), chunk.rows, all);
   for (std::int64_t tile = 0; tile < n_units; tile += kLanes) {
     bool seen = false;
     for (std::int64_t unit = tile; unit < smaller(tile + kLanes, n_units); ++unit) {
@@ -295,7 +361,7 @@ RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
         sum[i] = first ? Ints{} : load<Ints>(kept + unit * width + i * kLanes);
         other[i] = to_negative ? load<Ints>(scratch.positive + unit * width + i * kLanes) : Ints{};
       }
-      add_table_rows<V>(lists, last * lists.units + unit, scratch.table, sum);
+      add_table_rows<V>(lists, last * lists.units + unit, scratch.table, all, sum);
       if (to_negative) {
         sink(unit, other, sum);
       } else {
@@ -303,20 +369,6 @@ RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
       }
     }
     if (seen) after_tile(tile);
-  }
-}
-
-// Sums of the panel's packed means over rows (hidden bias), in units of 2^-15.
-template <int V>
-RBMX_INLINE void sum_means(const std::int16_t* means, std::int64_t rows, Ints (&sum)[V]) {
-  constexpr std::int64_t width = V * kLanes;
-  alignas(64) static constexpr std::int16_t kZeros[2 * kLanes] = {};
-  for (int i = 0; i < V; ++i) sum[i] = Ints{};
-  for (std::int64_t r = 0; r < rows; r += 2) {
-    for (int i = 0; i < V; i += 2) {
-      const std::int16_t* row = means + r * width + i * kLanes;
-      add_rows(row, r + 1 < rows ? row + width : kZeros, sum[i], sum[i + 1]);
-    }
   }
 }
 

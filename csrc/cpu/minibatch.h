@@ -116,7 +116,7 @@ RBMX_INLINE void shared_half_step(const Minibatch& m, const Projection& p, const
     const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
     std::int32_t* sums = kept == nullptr ? m.sums + member.index * m.sums_per_member
                                          : kept + (panel * m.max_rows + first) * p.width;
-    add_listed_rows(p, panel, lists, first, last, sums);
+    add_active_rows(p, panel, lists, first, last, sums);
     activate(p, panel, sums, first, last, place, stream,
              {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits});
   });

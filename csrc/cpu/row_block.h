@@ -50,7 +50,7 @@ RBMX_INLINE void list_rows(const RowBlock& block, const Bits& given, std::int64_
 RBMX_INLINE void half_step(const Projection& p, const RowBlock& block, std::int64_t rows,
                            const Place& place, std::uint32_t stream, const HalfStepOutput& out) {
   for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
-    add_listed_rows(p, panel, block.lists, 0, rows, block.sums);
+    add_active_rows(p, panel, block.lists, 0, rows, block.sums);
     activate(p, panel, block.sums, 0, rows, place, stream, out);
   }
 }

@@ -205,6 +205,10 @@ CASES = {
     "dense rows, 128 in a batch": Case(784, 17, rows=256, batch_size=128, density=0.95),
     "dense rows, 100 in a batch": Case(784, 17, rows=300, batch_size=100, density=0.99),
     "dense rows, 512 in a batch": Case(784, 17, rows=512, batch_size=512, density=0.95, k=2),
+    "half ones, tables of groups": Case(130, 65, rows=300, batch_size=150, density=0.5, k=2),
+    "half ones, a group cut short": Case(99, 43, rows=128, batch_size=128, density=0.5, chains=128),
+    "sums that go on, CD-5": Case(130, 65, rows=90, batch_size=30, scale=20.0, k=5, learning_rate=0.01),
+    "idle units, then busy ones": Case(300, 17, rows=64, batch_size=4, density=0.01, learning_rate=0.01),
     "step counter wraps": Case(rows=40, first_step=2**32 - 2),
     "strong weights": Case(scale=20.0),
     "no rows": Case(rows=0),
@@ -247,6 +251,17 @@ def test_divergence_is_found_at_the_batch_where_ref_finds_it_and_parameters_stay
             found = trained(case, machine)
             assert found[0] == outcome, setting
             assert found[1:4] == untouched[1:4], setting
+
+
+@pytest.mark.parametrize("density", [0.02, 0.3, 0.5, 0.7, 0.98, 1.0])
+def test_rows_of_any_density_have_the_means_of_ref(density: float, machine: Any, each_setting: Any) -> None:
+    """Lists of ones, lists of zeros, and tables of groups: 128 rows of one density take one of them each."""
+    params = arrays(machine(190, 300))
+    for n_in, side in ((190, "hidden"), (300, "visible")):
+        given = random_bits(128, n_in, density=density).words
+        mean = _core.mean(*params, side, given, reference=True)
+        for setting in each_setting((1, 2)):
+            assert _core.mean(*params, side, given).tobytes() == mean.tobytes(), setting
 
 
 def test_a_wrong_step_number_a_wrong_k_and_a_wrong_rate_are_noticed(machine: Any) -> None:

@@ -9,7 +9,7 @@ namespace RBMX_ISA {
 void free_energy(Team& team, const Model& model, const Bits& visible, double* out) {
   Arena arena;
   const Projection p = projection_to(arena, model, Side::hidden);
-  RowBlock* blocks = make_row_blocks(arena, p, team.size());
+  RowBlock* blocks = make_row_blocks(arena, p, false, team.size());
   const std::int64_t n_blocks = (visible.rows + kRowBlock - 1) / kRowBlock;
   team.run([&](const Member& member) {
     fill(p, model, Side::hidden, member);
@@ -18,7 +18,7 @@ void free_energy(Team& team, const Model& model, const Bits& visible, double* ou
     const Range range = member.split(n_blocks);
     for (std::int64_t b = range.begin; b < range.end; ++b) {
       const std::int64_t first = b * kRowBlock, rows = smaller(kRowBlock, visible.rows - first);
-      list_rows(block, visible, first, rows);
+      list_rows(block, visible, first, rows, false);
       for (std::int64_t row = first; row < first + rows; ++row) {
         double energy = 0;
         for (std::int64_t i = 0; i < model.n_visible; ++i) {

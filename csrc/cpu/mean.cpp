@@ -12,7 +12,7 @@ void for_each_block(Team& team, const Model& model, Side side, const Bits& given
                     const Place& place, std::uint32_t stream, const HalfStepOutput& out) {
   Arena arena;
   const Projection p = projection_to(arena, model, side);
-  RowBlock* blocks = make_row_blocks(arena, p, team.size());
+  RowBlock* blocks = make_row_blocks(arena, p, false, team.size());
   const std::int64_t n_blocks = (given.rows + kRowBlock - 1) / kRowBlock;
   team.run([&](const Member& member) {
     fill(p, model, side, member);
@@ -20,7 +20,7 @@ void for_each_block(Team& team, const Model& model, Side side, const Bits& given
     const Range range = member.split(n_blocks);
     for (std::int64_t b = range.begin; b < range.end; ++b) {
       const std::int64_t first = b * kRowBlock, rows = smaller(kRowBlock, given.rows - first);
-      list_rows(blocks[member.index], given, first, rows);
+      list_rows(blocks[member.index], given, first, rows, false);
       HalfStepOutput part = out;
       if (part.means != nullptr) part.means += first * p.n_out;
       if (part.bits.words != nullptr) part.bits.words += first * part.bits.stride;

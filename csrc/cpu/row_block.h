@@ -27,31 +27,35 @@ RBMX_INLINE void fill(const Projection& p, const Model& model, Side side, const 
 // One thread's lists and sums for a block of rows through one projection.
 struct RowBlock {
   ActiveLists lists;
-  std::int32_t* sums;  // (kRowBlock, width) of one panel
+  std::int32_t* sums;      // (kRowBlock, width) of one panel, or of all panels where they are kept
+  std::int64_t per_panel;  // from the sums of one panel to the next; 0 where they are not kept
 };
 
-RBMX_INLINE RowBlock* make_row_blocks(Arena& arena, const Projection& p, int threads) {
+// keep: the next half-step through the same projection goes on from the sums of this one
+RBMX_INLINE RowBlock* make_row_blocks(Arena& arena, const Projection& p, bool keep, int threads) {
   auto* blocks = arena.take<RowBlock>(threads);
   for (int i = 0; i < threads; ++i) {
     blocks[i].lists = make_lists(arena, p, kRowBlock);
-    blocks[i].sums = arena.take<std::int32_t>(kRowBlock * p.width);
+    blocks[i].sums = arena.take<std::int32_t>(kRowBlock * (keep ? p.padded_out() : p.width));
+    blocks[i].per_panel = keep ? kRowBlock * p.width : 0;
   }
   return blocks;
 }
 
-// rows of `given` from `first` on, as lists
+// rows of `given` from `first` on, as lists; continuing: the block's sums stand for its last lists
 RBMX_INLINE void list_rows(const RowBlock& block, const Bits& given, std::int64_t first,
-                           std::int64_t rows) {
+                           std::int64_t rows, bool continuing) {
   for (std::int64_t row = 0; row < rows; ++row)
-    list_row(block.lists, row, given.words + (first + row) * given.stride, false);
+    list_row(block.lists, row, given.words + (first + row) * given.stride, continuing);
 }
 
 // The half-step of one block of rows; out and place speak of its first row.
 RBMX_INLINE void half_step(const Projection& p, const RowBlock& block, std::int64_t rows,
                            const Place& place, std::uint32_t stream, const HalfStepOutput& out) {
   for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
-    add_active_rows(p, panel, block.lists, 0, rows, block.sums);
-    activate(p, panel, block.sums, 0, rows, place, stream, out);
+    std::int32_t* sums = block.sums + panel * block.per_panel;
+    add_active_rows(p, panel, block.lists, 0, rows, sums);
+    activate(p, panel, sums, 0, rows, place, stream, out);
   }
 }
 

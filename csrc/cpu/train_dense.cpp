@@ -72,8 +72,8 @@ void load_state(const DenseBatch& t, const Parameters& p, const Parameters& velo
 
 void store_state(const DenseBatch& t, const Parameters& p, const Parameters& velocity,
                  const Member& member) {
-  store_rows(t.up, t.up.values, p.weight, member);
-  if (t.velocity != nullptr) store_rows(t.up, t.velocity, velocity.weight, member);
+  panels_to_rows(t.up, t.up.values, p.weight, member);
+  if (t.velocity != nullptr) panels_to_rows(t.up, t.velocity, velocity.weight, member);
   if (member.index != 0) return;
   copy(t.up.bias, p.n_hidden, p.hidden_bias);
   copy(t.down.bias, p.n_visible, p.visible_bias);

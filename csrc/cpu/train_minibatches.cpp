@@ -5,7 +5,6 @@
 // data: (rows, n_visible) bits   weight: (n_hidden, n_visible)   biases alike, without decay
 #include "cpu/minibatch.h"
 #include "cpu/table.h"
-#include "cpu/transpose.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
@@ -64,14 +63,10 @@ RBMX_INLINE float step(float parameter, float change, float* velocity, float mom
   return parameter + change;
 }
 
-// hidden-major user arrays <-> the panels of the master
+// + 0: a negative zero becomes positive, so that an update of nothing changes no byte
 void load_panels(const Projection& up, const float* from, float* to, const Member& member) {
-  // + 0: a negative zero becomes positive, so that an update of nothing changes no byte
-  for_each_weight(up, member,
-                  [&](std::int64_t user, std::int64_t at) { to[at] = from[user] + 0.0f; });
-}
-void store_panels(const Projection& up, const float* from, float* to, const Member& member) {
-  for_each_weight(up, member, [&](std::int64_t user, std::int64_t at) { to[user] = from[at]; });
+  rows_to_panels(up, from, member,
+                 [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
 }
 
 struct Training {
@@ -271,7 +266,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
                        plan.gibbs_steps, team.size());
   const Projection& up = t.m.up;
   const Projection& down = t.m.down;
-  const std::int64_t size = up.n_panels * up.padded_in * up.width;
+  const std::int64_t size = up.size();
   t.master = {arena.take<float>(size), with_velocity ? arena.take<float>(size) : nullptr};
   t.hidden_velocity = with_velocity ? arena.take<float>(up.padded_out()) : nullptr;
   t.visible_velocity = with_velocity ? arena.take<float>(down.padded_out()) : nullptr;
@@ -324,8 +319,8 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
     }
     member.wait();
     if (outcome == Outcome::diverged) return;  // the caller's parameters stay as they came
-    store_panels(up, t.master.weight, parameters.weight, member);
-    if (with_velocity) store_panels(up, t.master.velocity, state.velocity.weight, member);
+    panels_to_rows(up, t.master.weight, parameters.weight, member);
+    if (with_velocity) panels_to_rows(up, t.master.velocity, state.velocity.weight, member);
     if (member.index != 0) return;
     for (std::int64_t j = 0; j < n_hidden; ++j) parameters.hidden_bias[j] = up.bias[j];
     for (std::int64_t i = 0; i < n_visible; ++i) parameters.visible_bias[i] = down.bias[i];

@@ -1,29 +1,19 @@
-// Float weights as products read them: panels of `width` outputs, one after another; inside a
-// panel, row i holds the weights from input i to the panel's outputs.
-//   values[(panel * padded_in + input) * width + output % width]
+// Float weights as products read them: panels (panels.h), a block of whose rows stays in L1.
 #pragma once
 
 #include "cpu/gemm_tile.h"
 #include "cpu/listed_rows.h"
-#include "cpu/transpose.h"
-#include "parallel/team.h"
+#include "cpu/panels.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
-struct Panels {
+struct Panels : PanelShape {
   float* values;
-  float* bias;  // padded to whole panels
-  std::int64_t n_in;
-  std::int64_t n_out;
-  std::int64_t padded_in;
-  std::int64_t width;
-  std::int64_t n_panels;
+  float* bias;                  // padded to whole panels
   std::int64_t rows_per_block;  // rows of a panel that stay in L1
 
-  RBMX_ALWAYS_INLINE float* panel(std::int64_t p) const { return values + p * padded_in * width; }
-  RBMX_ALWAYS_INLINE std::int64_t padded_out() const { return n_panels * width; }
-  RBMX_ALWAYS_INLINE std::int64_t size() const { return padded_in * padded_out(); }
+  RBMX_ALWAYS_INLINE float* panel(std::int64_t p) const { return values + panel_at(p); }
 };
 
 #if defined(__AVX512F__)
@@ -66,54 +56,14 @@ static inline Panels make_panels(Arena& arena, std::int64_t n_in, std::int64_t n
 // weight (n_out, n_in) -> panels; + 0: a negative zero becomes positive
 static inline void load_rows(const Panels& p, const float* weight, float* to,
                              const Member& member) {
-  const Range panels = member.split(p.n_panels);
-  for (std::int64_t out = panels.begin * p.width; out < smaller(panels.end * p.width, p.n_out);
-       out += kLanes) {
-    const std::int64_t outs = smaller(kLanes, p.n_out - out);
-    float* column = to + out / p.width * p.padded_in * p.width + out % p.width;
-    for (std::int64_t in = 0; in < p.n_in; in += kLanes) {
-      const std::int64_t ins = smaller(kLanes, p.n_in - in);
-      const auto bytes = static_cast<std::size_t>(ins) * sizeof(float);
-      float tile[kLanes * kLanes] = {}, turned[kLanes * kLanes];
-      for (std::int64_t r = 0; r < outs; ++r)
-        std::memcpy(tile + r * kLanes, weight + (out + r) * p.n_in + in, bytes);
-      transpose_tile(tile, kLanes, turned, kLanes);
-      for (std::int64_t c = 0; c < ins; ++c)
-        store(column + (in + c) * p.width, load<Floats>(turned + c * kLanes) + 0.0f);
-    }
-  }
-}
-
-// panels -> weight (n_out, n_in)
-static inline void store_rows(const Panels& p, const float* from, float* weight,
-                              const Member& member) {
-  const Range panels = member.split(p.n_panels);
-  for (std::int64_t out = panels.begin * p.width; out < smaller(panels.end * p.width, p.n_out);
-       out += kLanes) {
-    const std::int64_t outs = smaller(kLanes, p.n_out - out);
-    const float* column = from + out / p.width * p.padded_in * p.width + out % p.width;
-    for (std::int64_t in = 0; in < p.n_in; in += kLanes) {
-      const std::int64_t ins = smaller(kLanes, p.n_in - in);
-      const auto bytes = static_cast<std::size_t>(ins) * sizeof(float);
-      float turned[kLanes * kLanes];
-      transpose_tile(column + in * p.width, p.width, turned, kLanes);
-      for (std::int64_t r = 0; r < outs; ++r)
-        std::memcpy(weight + (out + r) * p.n_in + in, turned + r * kLanes, bytes);
-    }
-  }
+  rows_to_panels(p, weight, member,
+                 [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
 }
 
 // weight (n_in, n_out): the transposed use of the same array
 static inline void load_columns(const Panels& p, const float* weight, const Member& member) {
-  const Range panels = member.split(p.n_panels);
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const std::int64_t first = panel * p.width, last = smaller(first + p.width, p.n_out);
-    for (std::int64_t in = 0; in < p.n_in; ++in) {
-      float* row = p.panel(panel) + in * p.width;
-      for (std::int64_t out = first; out < last; ++out)
-        row[out - first] = weight[in * p.n_out + out] + 0.0f;
-    }
-  }
+  columns_to_panels(p, weight, member,
+                    [&](std::int64_t at, Floats lanes) { store(p.values + at, lanes + 0.0f); });
 }
 
 // Rows input .. input + kLanes of one panel of `from`, turned into columns of `to`, whose outputs

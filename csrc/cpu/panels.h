@@ -1,0 +1,90 @@
+// How weights lie for the kernels, and how they come there from a caller's (n_hidden, n_visible)
+// array and go back: panels of `width` outputs, one after another; inside a panel, row i holds the
+// weights from input i to the panel's outputs.
+//   values[(panel * padded_in + input) * width + output % width]
+#pragma once
+
+#include "cpu/transpose.h"
+#include "parallel/team.h"
+#include "rbmx/bits.h"
+
+namespace rbmx {
+namespace RBMX_ISA {
+
+struct PanelShape {
+  std::int64_t n_in;
+  std::int64_t n_out;
+  std::int64_t padded_in;
+  std::int64_t width;
+  std::int64_t n_panels;
+
+  RBMX_ALWAYS_INLINE std::int64_t padded_out() const { return n_panels * width; }
+  RBMX_ALWAYS_INLINE std::int64_t size() const { return padded_in * padded_out(); }
+  RBMX_ALWAYS_INLINE std::int64_t panel_at(std::int64_t panel) const {
+    return panel * padded_in * width;
+  }
+};
+
+// put(at, lanes): kLanes outputs of one input of weight (n_out, n_in), for the panels' place `at`;
+// zeros past n_out. Each member its own panels.
+template <class Put>
+RBMX_INLINE void rows_to_panels(const PanelShape& s, const float* weight, const Member& member,
+                                Put&& put) {
+  const Range panels = member.split(s.n_panels);
+  for (std::int64_t out = panels.begin * s.width; out < smaller(panels.end * s.width, s.n_out);
+       out += kLanes) {
+    const std::int64_t outs = smaller(kLanes, s.n_out - out);
+    const std::int64_t column = s.panel_at(out / s.width) + out % s.width;
+    for (std::int64_t in = 0; in < s.n_in; in += kLanes) {
+      const std::int64_t ins = smaller(kLanes, s.n_in - in);
+      float tile[kLanes * kLanes] = {}, turned[kLanes * kLanes];
+      for (std::int64_t r = 0; r < outs; ++r) {
+        std::memcpy(tile + r * kLanes, weight + (out + r) * s.n_in + in,
+                    static_cast<std::size_t>(ins) * sizeof(float));
+      }
+      transpose_tile(tile, kLanes, turned, kLanes);
+      for (std::int64_t c = 0; c < ins; ++c)
+        put(column + (in + c) * s.width, load<Floats>(turned + c * kLanes));
+    }
+  }
+}
+
+// The same for weight (n_in, n_out), the transposed use of the same array.
+template <class Put>
+RBMX_INLINE void columns_to_panels(const PanelShape& s, const float* weight, const Member& member,
+                                   Put&& put) {
+  const Range panels = member.split(s.n_panels);
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const std::int64_t first = panel * s.width, last = smaller(first + s.width, s.n_out);
+    for (std::int64_t in = 0; in < s.n_in; ++in) {
+      for (std::int64_t out = first; out < last; out += kLanes) {
+        Floats lanes{};
+        std::memcpy(&lanes, weight + in * s.n_out + out,
+                    static_cast<std::size_t>(smaller(kLanes, last - out)) * sizeof(float));
+        put(s.panel_at(panel) + in * s.width + (out - first), lanes);
+      }
+    }
+  }
+}
+
+// from, in panels whose padded_in is a multiple of kLanes -> weight (n_out, n_in)
+static inline void panels_to_rows(const PanelShape& s, const float* from, float* weight,
+                                  const Member& member) {
+  const Range panels = member.split(s.n_panels);
+  for (std::int64_t out = panels.begin * s.width; out < smaller(panels.end * s.width, s.n_out);
+       out += kLanes) {
+    const std::int64_t outs = smaller(kLanes, s.n_out - out);
+    const float* column = from + s.panel_at(out / s.width) + out % s.width;
+    for (std::int64_t in = 0; in < s.n_in; in += kLanes) {
+      float turned[kLanes * kLanes];
+      transpose_tile(column + in * s.width, s.width, turned, kLanes);
+      for (std::int64_t r = 0; r < outs; ++r) {
+        std::memcpy(weight + (out + r) * s.n_in + in, turned + r * kLanes,
+                    static_cast<std::size_t>(smaller(kLanes, s.n_in - in)) * sizeof(float));
+      }
+    }
+  }
+}
+
+}  // namespace RBMX_ISA
+}  // namespace rbmx

@@ -126,7 +126,7 @@ def test_every_listed_peer_has_its_file() -> None:
 
 
 def test_an_unknown_peer_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"peer: expected one of numpy_cd, .*, got 'nmupy'"):
+    with pytest.raises(ValueError, match=r"peer: expected one of .*numpy_cd, .*, got 'nmupy'"):
         load_peer("nmupy")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from rbmx.bench.harness import (
     interleave,
     table,
 )
+from rbmx.bench.sgemm import sgemm_peak
 from rbmx.bench.task import (
     TOLERANCE,
     Answer,
@@ -31,7 +31,7 @@ from rbmx.bench.task import (
 )
 from rbmx.params import RBMParams
 
-__all__ = ["PEERS", "REAL_PEERS", "AnswerCheck", "Result", "run_peers", "sgemm_peak"]
+__all__ = ["PEERS", "REAL_PEERS", "AnswerCheck", "Result", "run_peers"]
 
 PEERS = (
     "rbmx_cd",
@@ -58,20 +58,6 @@ REAL_PEERS = (
 
 CHECK_ROWS = 2_000
 SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
-
-
-def sgemm_peak() -> float:
-    """FLOP/s of NumPy's float32 product of two 1024 x 1024 matrices, best of 40."""
-    n = 1024
-    rng = np.random.default_rng(0)
-    a = rng.random((n, n), dtype=np.float32)
-    out = np.empty_like(a)
-    seconds = []
-    for _ in range(40):
-        start = time.perf_counter()
-        np.matmul(a, a, out=out)
-        seconds.append(time.perf_counter() - start)
-    return 2.0 * n**3 / min(seconds)
 
 
 class AnswerCheck:

@@ -121,7 +121,7 @@ def draw_bars(
     *,
     quantity: str,
     caption: str,
-    peaks: Mapping[str, float] | None = None,
+    peaks: Mapping[str, tuple[str, float]] | None = None,
 ) -> None:
     """Horizontal bars from zero; the thin line is the range of the rounds.
 
@@ -130,16 +130,18 @@ def draw_bars(
         panels: panel -> series -> bar -> speed; bars keep their order from top to bottom.
         quantity: what is drawn, with its unit.
         caption: where and how it was measured.
-        peaks: panel -> speed of a dashed line, the peak of sgemm.
+        peaks: panel -> name and place of a dashed line.
     """
     with rc_context({**STYLE, "axes.grid.axis": "x", "ytick.left": False}):
         bars = max(len(next(iter(series.values()))) for series in panels.values())
         n_series = max(len(series) for series in panels.values())
-        figure = Figure(figsize=(4.9 * len(panels), 1.2 + bars * (0.14 + 0.15 * n_series)), layout="constrained")
+        figure = Figure(figsize=(5.4 * len(panels), 1.2 + bars * (0.14 + 0.15 * n_series)), layout="constrained")
         drawn = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (title, series) in zip(drawn, panels.items(), strict=True):
             names = list(next(iter(series.values())))
             height = 0.8 / len(series)
+            entries = len(series) + bool(peaks)
+            legend_lines = -(-entries // 2) if entries > 1 else 0
             for i, (label, speeds) in enumerate(series.items()):
                 places = np.arange(len(names)) + (i - (len(series) - 1) / 2) * height
                 values = [speeds[name] for name in names]
@@ -152,14 +154,15 @@ def draw_bars(
                     error_kw={"linewidth": 0.7},
                     label=label,
                 )
-            axes.set_title(title, loc="left", fontweight="bold")
+            axes.set_title(title, loc="left", fontweight="bold", pad=6 + 15 * legend_lines)
             axes.set_yticks(np.arange(len(names)), names)
             axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=quantity)
             axes.xaxis.set_major_formatter(FuncFormatter(_short))
             if peaks:
-                axes.axvline(peaks[title], color="black", linewidth=1, linestyle="--", label="peak of sgemm")
+                name, place = peaks[title]
+                axes.axvline(place, color="black", linewidth=1, linestyle="--", label=name)
             if len(series) > 1 or peaks:
-                axes.legend(loc="lower right")
+                axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=2, borderaxespad=0.3, columnspacing=1)
         _save(figure, path, caption)
 
 

@@ -1,13 +1,15 @@
-"""``python -m rbmx.bench peers | threads | scaling | memory | csv | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | table1``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
@@ -37,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         parents = [common, plotted] if plot else [common]
         return commands.add_parser(name, help=summary, description=summary, parents=parents)
 
+    add("kernel", "the building blocks one by one, the first fit of a process, and the memory of training")
     peers = add("peers", "CD-1 and CD-10 beside NumPy, torch, scikit-learn and bare sgemm")
     peers.add_argument("--only", nargs="+", choices=sorted({*PEERS, *REAL_PEERS}), help="files of bench/peers")
     peers.add_argument("--real", action="store_true", help="pixels / 255 instead of binarised images")
@@ -64,6 +67,17 @@ def _run_table1(arguments: argparse.Namespace) -> Report:
             for name, effects in report.effects.items()
         }
         draw_effects(arguments.plot, levels)
+    return report
+
+
+def _run_kernel(arguments: argparse.Namespace, images: npt.NDArray[np.uint8], rounds: int) -> Report:
+    from rbmx.bench.first_fit import first_fit
+    from rbmx.bench.kernel import run_kernel
+    from rbmx.bench.memory import wide_memory
+
+    measure = partial(run_kernel, rows=(100,), training_rows=200, steps=(1,)) if arguments.quick else run_kernel
+    report = measure(images, rounds=rounds, threads=arguments.threads, plot=arguments.plot)
+    report.rows += [first_fit(images[:1000], threads=arguments.threads, rounds=rounds), wide_memory()]
     return report
 
 
@@ -98,16 +112,18 @@ def _run(arguments: argparse.Namespace) -> Report:
         every = (gray > 127).view("uint8")
         return run_scaling(every, axes=axes, base=base, rounds=rounds, plot=arguments.plot)
     images = (gray[:n_rows] > 127).view("uint8")
+    if arguments.command == "kernel":
+        return _run_kernel(arguments, images, rounds)
     steps = tuple(arguments.k)
     if arguments.command == "threads":
         from rbmx.bench.threads import run_threads
 
-        return run_threads(images, steps=steps, rounds=rounds)
+        return run_threads(images, steps=steps, rounds=rounds, plot=arguments.plot)
     from rbmx.bench.peers import run_peers
 
     names = tuple(arguments.only or (REAL_PEERS if arguments.real else PEERS))
     rows = (gray[:n_rows] / np.float32(255)).astype(np.float32) if arguments.real else images
-    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads)
+    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads, plot=arguments.plot)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rbmx.bench.harness import Report, Timing, facts, interleave, stopwatch, table
+from rbmx.bench.harness import Report, Timing, facts, interleave, repeated, stopwatch, table
 
 
 def test_contestants_take_turns_and_the_order_rotates() -> None:
@@ -45,6 +45,21 @@ def test_timing_summarises_its_rounds() -> None:
     assert timing.to_json()["rounds_seconds"] == [4.0, 1.0, 2.0]
 
 
+def test_rates_are_of_the_median_the_slowest_and_the_fastest_round() -> None:
+    assert Timing((4.0, 1.0, 2.0)).rates(8.0) == (4.0, 2.0, 8.0)
+
+
+def test_repeated_calls_until_the_time_is_filled_and_returns_the_mean() -> None:
+    seconds = iter([1.0, 2.0, 3.0, 100.0])
+    round_of = repeated(lambda: next(seconds), at_least=5.0)
+    assert round_of() == 2.0
+    assert round_of() == 100.0
+
+
+def test_repeated_calls_once_at_least() -> None:
+    assert repeated(lambda: 0.5, at_least=0.0)() == 0.5
+
+
 def test_stopwatch_runs_the_work_once_per_call() -> None:
     calls: list[int] = []
     timed = stopwatch(lambda: calls.append(1))
@@ -57,6 +72,16 @@ def test_facts_name_versions_and_instruction_sets_but_no_host() -> None:
     assert {"commit", "date", "threads", "cpu", "versions", "build"} <= json.loads(text).keys()
     host = platform.node()
     assert not host or f'"{host}"' not in text
+
+
+def test_the_origin_names_commit_instruction_set_and_threads() -> None:
+    report = Report("peers", {"rounds": 3}, facts(threads=1))
+    build, cpu = report.facts["build"], report.facts["cpu"]
+    assert isinstance(build, dict) and isinstance(cpu, dict)
+    assert report.origin() == (
+        f"rbmx {report.facts['commit']}, {cpu['model']}, {build['instruction_set']}, "
+        f"1 of {cpu['cores']} threads, 3 interleaved rounds"
+    )
 
 
 def test_report_is_written_as_json_into_a_new_folder(tmp_path: Path) -> None:

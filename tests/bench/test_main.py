@@ -12,14 +12,15 @@ from rbmx.bench.harness import Report, WrongAnswerError
 
 def test_importing_the_benchmarks_imports_no_torch() -> None:
     program = (
-        "import sys, rbmx.bench.__main__, rbmx.bench.peers, rbmx.bench.memory, rbmx.bench.threads;"
-        "print([name for name in ('torch', 'sklearn', 'scipy') if name in sys.modules])"
+        "import sys, rbmx.bench.__main__, rbmx.bench.peers, rbmx.bench.memory, rbmx.bench.threads,"
+        "rbmx.bench.kernel, rbmx.bench.scaling, rbmx.bench.first_fit;"
+        "print([name for name in ('torch', 'sklearn', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["peers", "threads", "memory", "csv", "table1"])
+@pytest.mark.parametrize("command", ["kernel", "peers", "threads", "scaling", "memory", "csv", "table1"])
 def test_every_benchmark_has_the_common_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         bench.main([command, "--help"])

@@ -1,13 +1,15 @@
-"""``python -m rbmx.bench peers | threads | memory | csv | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | table1``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
@@ -29,21 +31,25 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--rounds", type=_positive, default=7, help="interleaved rounds (7)")
     common.add_argument("--quick", action="store_true", help="few rows, 2 rounds: a trial run")
     common.add_argument("--threads", type=_positive, default=2, help="threads of each (2)")
+    plotted = argparse.ArgumentParser(add_help=False)
+    plotted.add_argument("--plot", type=Path, metavar="FILE", help="also draw them (needs matplotlib)")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, summary: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=summary, description=summary, parents=[common])
+    def add(name: str, summary: str, *, plot: bool = True) -> argparse.ArgumentParser:
+        parents = [common, plotted] if plot else [common]
+        return commands.add_parser(name, help=summary, description=summary, parents=parents)
 
+    add("kernel", "the building blocks one by one, the first fit of a process, and the memory of training")
     peers = add("peers", "CD-1 and CD-10 beside NumPy, torch, scikit-learn and bare sgemm")
     peers.add_argument("--only", nargs="+", choices=sorted({*PEERS, *REAL_PEERS}), help="files of bench/peers")
     peers.add_argument("--real", action="store_true", help="pixels / 255 instead of binarised images")
     for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
-    memory = add("memory", "peak memory of training, and of streaming a large CSV file")
+    add("scaling", "speed by rows, units, Gibbs steps, batch size and threads, one at a time")
+    memory = add("memory", "peak memory of training, and of streaming a large CSV file", plot=False)
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
-    add("csv", "the CSV reader beside NumPy, pandas and pyarrow")
-    table1 = add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
-    table1.add_argument("--plot", type=Path, metavar="FILE", help="also draw the main effects (not with --quick)")
+    add("csv", "the CSV reader beside NumPy, pandas and pyarrow", plot=False)
+    add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
 
@@ -61,6 +67,17 @@ def _run_table1(arguments: argparse.Namespace) -> Report:
             for name, effects in report.effects.items()
         }
         draw_effects(arguments.plot, levels)
+    return report
+
+
+def _run_kernel(arguments: argparse.Namespace, images: npt.NDArray[np.uint8], rounds: int) -> Report:
+    from rbmx.bench.first_fit import first_fit
+    from rbmx.bench.kernel import run_kernel
+    from rbmx.bench.memory import wide_memory
+
+    measure = partial(run_kernel, rows=(100,), training_rows=200, steps=(1,)) if arguments.quick else run_kernel
+    report = measure(images, rounds=rounds, threads=arguments.threads, plot=arguments.plot)
+    report.rows += [first_fit(images[:1000], threads=arguments.threads, rounds=rounds), wide_memory()]
     return report
 
 
@@ -87,17 +104,26 @@ def _run(arguments: argparse.Namespace) -> Report:
             epochs=1 if arguments.quick else 2,
             threads=arguments.threads,
         )
+    if arguments.command == "scaling":
+        from rbmx.bench.scaling import AXES, SMALL_AXES, Point, run_scaling
+
+        axes, n_rows = (SMALL_AXES, 1000) if arguments.quick else (AXES, 5000)
+        base = Point(n_rows, threads=arguments.threads)
+        every = (gray > 127).view("uint8")
+        return run_scaling(every, axes=axes, base=base, rounds=rounds, plot=arguments.plot)
     images = (gray[:n_rows] > 127).view("uint8")
+    if arguments.command == "kernel":
+        return _run_kernel(arguments, images, rounds)
     steps = tuple(arguments.k)
     if arguments.command == "threads":
         from rbmx.bench.threads import run_threads
 
-        return run_threads(images, steps=steps, rounds=rounds)
+        return run_threads(images, steps=steps, rounds=rounds, plot=arguments.plot)
     from rbmx.bench.peers import run_peers
 
     names = tuple(arguments.only or (REAL_PEERS if arguments.real else PEERS))
     rows = (gray[:n_rows] / np.float32(255)).astype(np.float32) if arguments.real else images
-    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads)
+    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads, plot=arguments.plot)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 from rbmx.bench.task import CDTask, Images, Loop
 from rbmx.params import RBMParams
 
-__all__ = ["Contestant", "load_loop", "load_peer", "peers_folder", "run_in_process"]
+__all__ = ["Contestant", "load_loop", "load_peer", "peers_folder", "process", "run_in_process"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,7 +83,7 @@ def _params() -> RBMParams | None:
 
 
 @contextmanager
-def _process(threads: int) -> Iterator[ProcessPoolExecutor]:
+def process(threads: int) -> Iterator[ProcessPoolExecutor]:
     """One fresh process in which every BLAS and OpenMP starts with this many threads."""
     before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, str(threads)))
@@ -102,8 +102,8 @@ def _process(threads: int) -> Iterator[ProcessPoolExecutor]:
 
 def run_in_process(threads: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of a module's function, called in a fresh process with this many threads."""
-    with _process(threads) as process:
-        return process.submit(function, *args, **kwargs).result()
+    with process(threads) as executor:
+        return executor.submit(function, *args, **kwargs).result()
 
 
 class Contestant:
@@ -111,7 +111,7 @@ class Contestant:
 
     def __init__(self, name: str, task: CDTask, images: Images) -> None:
         self.name = name
-        self._context = _process(task.threads)
+        self._context = process(task.threads)
         self._process = self._context.__enter__()
         try:
             building = self._process.submit(_build, name, task, images)

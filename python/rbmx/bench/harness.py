@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-__all__ = ["Report", "Timing", "WrongAnswerError", "facts", "interleave", "stopwatch", "table"]
+__all__ = ["Report", "Timing", "WrongAnswerError", "facts", "interleave", "repeated", "stopwatch", "table"]
 
 
 class WrongAnswerError(AssertionError):
@@ -55,6 +55,10 @@ class Timing:
         """(worst - best) / median: how far the rounds lie apart."""
         return (self.worst - self.best) / self.median
 
+    def rates(self, work: float) -> tuple[float, float, float]:
+        """Work per second in the median, the slowest and the fastest round."""
+        return work / self.median, work / self.worst, work / self.best
+
     def to_json(self) -> dict[str, object]:
         """All rounds and their summary, ready for `json`."""
         return {
@@ -75,6 +79,19 @@ def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
         return time.perf_counter() - start
 
     return timed
+
+
+def repeated(timed: Callable[[], float], *, at_least: float = 0.02) -> Callable[[], float]:
+    """A round that calls a timed function until its own seconds fill `at_least`, and returns their mean."""
+
+    def round_of() -> float:
+        total, calls = 0.0, 0
+        while calls == 0 or total < at_least:
+            total += timed()
+            calls += 1
+        return total / calls
+
+    return round_of
 
 
 def interleave(
@@ -171,6 +188,15 @@ class Report:
     settings: dict[str, object]
     facts: dict[str, object]
     rows: list[dict[str, object]] = field(default_factory=list)
+
+    def origin(self) -> str:
+        """Commit, processor, instruction set and threads in one line, for the head of the printed tables."""
+        cpu, build = self.facts["cpu"], self.facts["build"]
+        assert isinstance(cpu, dict) and isinstance(build, dict)
+        return (
+            f"rbmx {self.facts['commit']}, {cpu['model']}, {build['instruction_set']}, "
+            f"{self.facts['threads']} of {cpu['cores']} threads, {self.settings['rounds']} interleaved rounds"
+        )
 
     def write(self, path: Path) -> None:
         """Write the report as JSON, creating the folder."""

@@ -16,13 +16,16 @@ import numpy.typing as npt
 from rbmx.bench.csv_reading import write_csv
 from rbmx.bench.harness import Report, WrongAnswerError, facts, table
 
-__all__ = ["CSV_LIMIT_MB", "TRAINING_LIMIT_MB", "peak_of", "run_memory"]
+__all__ = ["CSV_LIMIT_MB", "TRAINING_LIMIT_MB", "WIDE_ARRAYS", "WIDE_EXTRA_MB", "peak_of", "run_memory", "wide_memory"]
 
 TRAINING_LIMIT_MB = 60.0
 """Above an interpreter with NumPy, while 784-500 trains on the 60,000 binarised images."""
 
 CSV_LIMIT_MB = 400.0
 """Resident, while `rbmx fit` streams a CSV file of any size."""
+
+WIDE_ARRAYS, WIDE_EXTRA_MB = 4, 8.0
+"""Weight-sized arrays, and beyond them, that training with momentum may hold above the packed data."""
 
 # The high-water mark of the process itself: unlike ru_maxrss it starts anew at exec.
 _PEAK = """
@@ -42,6 +45,22 @@ data = open_source(sys.argv[1], binarize=127)
 result = rbmx.train(params, data, rbmx.TrainConfig(epochs=int(sys.argv[2])), progress=False)
 last = result.history[-1]
 report(rows=last.rows, error=last.reconstruction_error)
+"""
+
+_WIDE_DATA = """
+import numpy as np
+import rbmx, rbmx.training
+from rbmx.bits import PackedBits
+units, n_rows = int(sys.argv[1]), int(sys.argv[2])
+words = np.random.default_rng(0).integers(2**64, size=(n_rows, units // 64), dtype=np.uint64)
+rows = PackedBits(words, units)
+config = rbmx.TrainConfig(epochs=1, optimizer=rbmx.SGD(lr=0.01, momentum=0.5))
+"""
+
+_WIDE_TRAIN = """
+params = rbmx.RBMParams.initial(units, units, key=rbmx.Key(0))
+result = rbmx.train(params, rows, config, progress=False)
+report(rows=result.history[-1].rows)
 """
 
 _COMMAND = """
@@ -84,6 +103,33 @@ def _train(images_path: Path, epochs: int) -> tuple[list[list[str]], list[dict[s
         "within": above < TRAINING_LIMIT_MB,
     }
     return lines, [record]
+
+
+def wide_memory(units: int = 2048, n_rows: int = 5000) -> dict[str, object]:
+    """Print and return what training with momentum holds at its peak, in weight-sized arrays.
+
+    Above an interpreter with the same modules and the same packed rows; the parameters count, and their making.
+    """
+    arguments = [str(units), str(n_rows)]
+    without = peak_of(_WIDE_DATA + "report()", arguments)["peak_mb"]
+    figures = peak_of(_WIDE_DATA + _WIDE_TRAIN, arguments)
+    if figures["rows"] != n_rows:
+        raise WrongAnswerError(f"training memory: trained on {figures['rows']} rows, expected {n_rows}")
+    array_mb = 4e-6 * units**2
+    above, limit = figures["peak_mb"] - without, WIDE_ARRAYS * array_mb + WIDE_EXTRA_MB
+    head = [f"training {units}-{units} with momentum, MB", "above data", "weight arrays", "limit"]
+    line = ["peak", f"{above:.1f}", f"{above / array_mb:.2f}", f"{limit:.1f} = {WIDE_ARRAYS} arrays + 8"]
+    print(table(head, [line]), "\n", flush=True)
+    return {
+        "name": "training memory",
+        "units": units,
+        "rows": n_rows,
+        "above_data_mb": above,
+        "weight_array_mb": array_mb,
+        "weight_arrays": above / array_mb,
+        "limit_mb": limit,
+        "within": above <= limit,
+    }
 
 
 def _stream(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from rbmx.bench.harness import (
     interleave,
     table,
 )
+from rbmx.bench.sgemm import sgemm_peak
 from rbmx.bench.task import (
     TOLERANCE,
     Answer,
@@ -31,7 +32,7 @@ from rbmx.bench.task import (
 )
 from rbmx.params import RBMParams
 
-__all__ = ["PEERS", "REAL_PEERS", "AnswerCheck", "Result", "run_peers", "sgemm_peak"]
+__all__ = ["PEERS", "REAL_PEERS", "AnswerCheck", "Result", "run_peers"]
 
 PEERS = (
     "rbmx_cd",
@@ -58,20 +59,6 @@ REAL_PEERS = (
 
 CHECK_ROWS = 2_000
 SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
-
-
-def sgemm_peak() -> float:
-    """FLOP/s of NumPy's float32 product of two 1024 x 1024 matrices, best of 40."""
-    n = 1024
-    rng = np.random.default_rng(0)
-    a = rng.random((n, n), dtype=np.float32)
-    out = np.empty_like(a)
-    seconds = []
-    for _ in range(40):
-        start = time.perf_counter()
-        np.matmul(a, a, out=out)
-        seconds.append(time.perf_counter() - start)
-    return 2.0 * n**3 / min(seconds)
 
 
 class AnswerCheck:
@@ -135,14 +122,10 @@ class Result:
     peak: float
     error: float | None
 
-    def rows_per_second(self, seconds: float) -> float:
-        """What a round of that many seconds means."""
-        return self.n_rows / seconds
-
     @property
     def flops(self) -> float:
         """What a dense loop would have to compute per second to be as fast."""
-        return self.task.dense_flops_per_row() * self.rows_per_second(self.timing.median)
+        return self.task.dense_flops_per_row() * self.n_rows / self.timing.median
 
     @property
     def rbmx_is(self) -> float | None:
@@ -151,10 +134,10 @@ class Result:
 
     def cells(self) -> list[str]:
         """The line of the table."""
-        low, high = (self.rows_per_second(s) for s in (self.timing.worst, self.timing.best))
+        median, low, high = self.timing.rates(self.n_rows)
         return [
             self.label,
-            f"{self.rows_per_second(self.timing.median):,.0f}",
+            f"{median:,.0f}",
             f"{low:,.0f} - {high:,.0f}",
             "-" if self.rbmx_is is None else f"{self.rbmx_is:.2f}x",
             f"{self.flops / 1e9:,.0f}",
@@ -168,7 +151,7 @@ class Result:
             "case": f"CD-{self.task.k}",
             "name": self.name,
             "label": self.label,
-            "rows_per_second": self.rows_per_second(self.timing.median),
+            "rows_per_second": self.n_rows / self.timing.median,
             "rbmx_is_times": self.rbmx_is,
             "dense_equivalent_gflops": self.flops / 1e9,
             "sgemm_peak_gflops": self.peak / 1e9,
@@ -198,6 +181,17 @@ def _text(task: CDTask, results: list[Result], rounds: int, data: str) -> str:
     )
 
 
+def _draw(path: Path, cases: dict[str, list[Result]], caption: str) -> None:
+    """A panel per case, a bar per contestant."""
+    from rbmx.report.speeds import draw_bars
+
+    panels = {
+        case: {"rows/s": {result.label: result.timing.rates(result.n_rows) for result in results}}
+        for case, results in cases.items()
+    }
+    draw_bars(path, panels, quantity="rows/s", caption=caption)
+
+
 def run_peers(
     images: Images,
     *,
@@ -205,6 +199,7 @@ def run_peers(
     names: tuple[str, ...] = PEERS,
     rounds: int = 7,
     threads: int = 2,
+    plot: Path | None = None,
 ) -> Report:
     """Check and time all contestants; prints one table per number of Gibbs steps.
 
@@ -214,6 +209,7 @@ def run_peers(
         names: files of bench/peers, without .py.
         rounds: how often each contestant passes over the images.
         threads: of every contestant.
+        plot: also draw the rows per second.
     """
     peers_folder()
     real = images.dtype == np.float32
@@ -223,6 +219,8 @@ def run_peers(
         {"rows": len(images), "data": data, "rounds": rounds, "steps": list(steps), "names": list(names)},
         facts(threads=threads),
     )
+    print(report.origin(), "\n")
+    cases: dict[str, list[Result]] = {}
     for k in steps:
         task = CDTask(k=k, n_visible=images.shape[1], threads=threads)
         before = run_in_process(threads, sgemm_peak)
@@ -233,10 +231,12 @@ def run_peers(
             errors = {c.name: _error(c, images) for c in running}
         peak = max(before, run_in_process(threads, sgemm_peak))
         ours = timings.get("rbmx_dense" if real else "rbmx_cd")
-        results = [
+        results = cases[f"CD-{k}"] = [
             Result(c.name, c.label, task, len(images), timings[c.name], ours, peak, errors[c.name]) for c in running
         ]
         print(_text(task, results, rounds, data), flush=True)
         report.rows += [result.to_json() for result in results]
         report.rows += [{"case": f"CD-{k}", "name": name, "skipped": reason} for name, reason in skipped.items()]
+    if plot is not None:
+        _draw(plot, cases, f"{images.shape[1]}-500, batch 100, {data}\n{report.origin()}")
     return report

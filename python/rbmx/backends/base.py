@@ -144,6 +144,6 @@ class Backend(Protocol):
     ) -> Outcome:
         """Minibatches of contrastive divergence; parameters and state change in place.
 
-        A run that diverges leaves the parameters as they were.
+        A run that diverges leaves parameters and velocity as they were; chains may have moved.
         """
         ...

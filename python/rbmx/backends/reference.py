@@ -143,7 +143,8 @@ class ReferenceBackend:
         progress: Progress | None = None,
     ) -> Outcome:
         """Minibatches in a Python loop."""
-        before = params.copy()
+        kept = [params] if state.velocity is None else [params, state.velocity]
+        before = [params.copy() for params in kept]
         count = -(-len(batches.order) // batches.batch_size)
         for batch in range(count):
             start = batch * batches.batch_size
@@ -151,8 +152,10 @@ class ReferenceBackend:
             self._train_batch(params, _real(rows[chosen]), batches, state, batches.first_step + batch)
             arrays = (params.weight, params.visible_bias, params.hidden_bias)
             if not all(np.all(np.abs(array) <= LARGEST_PARAMETER) for array in arrays):
-                for array, old in zip(arrays, (before.weight, before.visible_bias, before.hidden_bias), strict=True):
-                    array[...] = old
+                for now, old in zip(kept, before, strict=True):
+                    now.weight[...] = old.weight
+                    now.visible_bias[...] = old.visible_bias
+                    now.hidden_bias[...] = old.hidden_bias
                 return Outcome("diverged", batch + 1)
             try:
                 if progress is not None:

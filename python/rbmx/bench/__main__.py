@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
+from rbmx.bench.task import Images
 
 __all__ = ["main"]
 
@@ -43,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     peers = add("peers", "CD-1 and CD-10 beside NumPy, torch, scikit-learn and bare sgemm")
     peers.add_argument("--only", nargs="+", choices=sorted({*PEERS, *REAL_PEERS}), help="files of bench/peers")
     peers.add_argument("--real", action="store_true", help="pixels / 255 instead of binarised images")
+    peers.add_argument("--half-ones", action="store_true", help="500 coins a row instead of images: half are ones")
+    peers.add_argument("--hidden", type=_positive, default=500, metavar="N", help="hidden units (500)")
+    peers.add_argument("--batch-size", type=_positive, default=100, metavar="B", help="rows of a minibatch (100)")
     for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
     add("scaling", "speed by rows, units, Gibbs steps, batch size and threads, one at a time")
@@ -122,8 +126,15 @@ def _run(arguments: argparse.Namespace) -> Report:
     from rbmx.bench.peers import run_peers
 
     names = tuple(arguments.only or (REAL_PEERS if arguments.real else PEERS))
-    rows = (gray[:n_rows] / np.float32(255)).astype(np.float32) if arguments.real else images
-    return run_peers(rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads, plot=arguments.plot)
+    rows: Images = images
+    if arguments.real:
+        rows = (gray[:n_rows] / np.float32(255)).astype(np.float32)
+    elif arguments.half_ones:
+        rows = np.random.default_rng(0).integers(0, 2, (n_rows, 500), dtype=np.uint8)
+    shape = {"n_hidden": arguments.hidden, "batch_size": arguments.batch_size}
+    return run_peers(
+        rows, steps=steps, names=names, rounds=rounds, threads=arguments.threads, plot=arguments.plot, **shape
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -199,30 +199,44 @@ def run_peers(
     names: tuple[str, ...] = PEERS,
     rounds: int = 7,
     threads: int = 2,
+    n_hidden: int = 500,
+    batch_size: int = 100,
     plot: Path | None = None,
 ) -> Report:
     """Check and time all contestants; prints one table per number of Gibbs steps.
 
     Args:
-        images: 0/1 bytes or real values, shape (rows, 784), rows a multiple of the batch size 100.
+        images: 0/1 bytes or real values, shape (rows, n_visible), rows a multiple of the batch size.
         steps: the k of each case.
+        n_hidden: hidden units.
+        batch_size: rows of a minibatch.
         names: files of bench/peers, without .py.
         rounds: how often each contestant passes over the images.
         threads: of every contestant.
         plot: also draw the rows per second.
     """
     peers_folder()
+    if len(images) % batch_size != 0 or min(len(images), CHECK_ROWS) % batch_size != 0:
+        raise ValueError(f"batch_size: expected a divisor of {CHECK_ROWS:,} and {len(images):,}, got {batch_size}")
     real = images.dtype == np.float32
-    data = "of pixels / 255" if real else "binarised at pixel > 127"
+    data = "of pixels / 255" if real else f"of bits, {images.mean():.0%} ones"
     report = Report(
         "peers",
-        {"rows": len(images), "data": data, "rounds": rounds, "steps": list(steps), "names": list(names)},
+        {
+            "rows": len(images),
+            "data": data,
+            "n_hidden": n_hidden,
+            "batch_size": batch_size,
+            "rounds": rounds,
+            "steps": list(steps),
+            "names": list(names),
+        },
         facts(threads=threads),
     )
     print(report.origin(), "\n")
     cases: dict[str, list[Result]] = {}
     for k in steps:
-        task = CDTask(k=k, n_visible=images.shape[1], threads=threads)
+        task = CDTask(k=k, n_visible=images.shape[1], n_hidden=n_hidden, batch_size=batch_size, threads=threads)
         before = run_in_process(threads, sgemm_peak)
         with ExitStack() as stack:
             running, skipped = _start(stack, names, task, images)
@@ -238,5 +252,5 @@ def run_peers(
         report.rows += [result.to_json() for result in results]
         report.rows += [{"case": f"CD-{k}", "name": name, "skipped": reason} for name, reason in skipped.items()]
     if plot is not None:
-        _draw(plot, cases, f"{images.shape[1]}-500, batch 100, {data}\n{report.origin()}")
+        _draw(plot, cases, f"{images.shape[1]}-{n_hidden}, batch {batch_size}, {data}\n{report.origin()}")
     return report

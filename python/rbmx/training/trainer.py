@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,13 +158,13 @@ class Trainer:
             self._noise_key,
             state.step,
         )
-        before = state.copy()  # a diverged run gives back what it had
+        chains = deepcopy(state.chains)  # a diverged run gives back what it had
         kept = State(state.velocity, state.chains)
         outcome = self._backend.train(
             self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
         )
         if outcome.name == "diverged":
-            self.state = before
+            state.chains = chains
             raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:

@@ -62,12 +62,22 @@ SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 
 
 class AnswerCheck:
-    """Compares contestants with the plain loop, which runs once per algorithm."""
+    """Compares contestants with the plain loop, which runs twice per algorithm.
+
+    Other sizes, batches and data have other noise than the case that TOLERANCE was found for: a contestant may be as far
+    from the plain loop as the plain loop with other draws is from itself, and a quarter more.
+    """
 
     def __init__(self, task: CDTask, images: Images) -> None:
         self.task = check_task(task)
         self.images = images[:CHECK_ROWS]
-        self.expected: dict[bool, RBMParams] = {}
+        self.expected: dict[bool, tuple[RBMParams, Answer]] = {}
+
+    def _expect(self, persistent: bool) -> tuple[RBMParams, Answer]:
+        plain = reference_loop(self.task, self.images, persistent=persistent)
+        again = reference_loop(self.task, self.images, persistent=persistent, seed=self.task.seed + 1)
+        noise = compare(self.task.initial(), again, plain)
+        return plain, TOLERANCE.or_larger(noise.times(1.25))
 
     def __call__(self, contestant: Contestant) -> Answer | None:
         """The distance from the plain loop, None for a floor; WrongAnswerError if too far."""
@@ -76,13 +86,13 @@ class AnswerCheck:
             return None
         persistent = contestant.persistent
         if persistent not in self.expected:
-            plain = reference_loop(self.task, self.images, persistent=persistent)
-            self.expected[persistent] = plain
-        distance = compare(self.task.initial(), answer, self.expected[persistent])
-        if not distance.within(TOLERANCE):
+            self.expected[persistent] = self._expect(persistent)
+        plain, tolerance = self.expected[persistent]
+        distance = compare(self.task.initial(), answer, plain)
+        if not distance.within(tolerance):
             raise WrongAnswerError(
                 f"{contestant.name}: wrong updates, relative distance from the plain loop's: "
-                f"{distance}; expected at most {TOLERANCE}"
+                f"{distance}; expected at most {tolerance}"
             )
         return distance
 

@@ -75,6 +75,18 @@ class Answer:
     def __str__(self) -> str:
         return f"visible bias {self.visible_bias:.3f}, hidden bias {self.hidden_bias:.3f}, weight {self.weight:.3f}"
 
+    def times(self, factor: float) -> Answer:
+        """The same distances, each times a factor."""
+        return Answer(factor * self.visible_bias, factor * self.hidden_bias, factor * self.weight)
+
+    def or_larger(self, other: Answer) -> Answer:
+        """The larger of both distances, one by one."""
+        return Answer(
+            max(self.visible_bias, other.visible_bias),
+            max(self.hidden_bias, other.hidden_bias),
+            max(self.weight, other.weight),
+        )
+
     def within(self, tolerance: Answer) -> bool:
         """Whether no distance is larger than that tolerance (nor NaN)."""
         return (
@@ -123,13 +135,13 @@ def reconstruction_error(params: RBMParams, images: Images) -> float:
     return float(np.mean((reconstruction - v) ** 2))
 
 
-def reference_loop(task: CDTask, images: Images, *, persistent: bool = False) -> RBMParams:
-    """One pass of CD-k (or PCD-k from a chain of zeros) as the textbook writes it, in float64."""
+def reference_loop(task: CDTask, images: Images, *, persistent: bool = False, seed: int | None = None) -> RBMParams:
+    """One pass of CD-k (or PCD-k from a chain of zeros) as the textbook writes it, in float64; seed: of the draws."""
     start = task.initial()
     weight = start.weight.astype(np.float64)
     visible_bias = start.visible_bias.astype(np.float64)
     hidden_bias = start.hidden_bias.astype(np.float64)
-    rng = np.random.default_rng(task.seed)
+    rng = np.random.default_rng(task.seed if seed is None else seed)
     chain = np.zeros((task.batch_size, task.n_hidden))
     for first in range(0, len(images), task.batch_size):
         data = images[first : first + task.batch_size].astype(np.float64)

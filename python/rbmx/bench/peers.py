@@ -64,8 +64,8 @@ SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 class AnswerCheck:
     """Compares contestants with the plain loop, which runs twice per algorithm.
 
-    Other sizes, batches and data have other noise than the case that TOLERANCE was found for: a contestant may be as far
-    from the plain loop as the plain loop with other draws is from itself, and a quarter more.
+    Other sizes, batches and data have other noise than the case that TOLERANCE was found for: a contestant may
+    be as far from the plain loop as that loop with other draws is from itself, and a quarter more.
     """
 
     def __init__(self, task: CDTask, images: Images) -> None:

@@ -51,8 +51,8 @@ RBMX_INLINE int panel_vectors(std::int64_t n_out) {
   return best;
 }
 
-// Gradients want a power of two vectors of hidden units, two or more, at most kHiddenPanel units: the
-// width that costs least, where half the width costs a twentieth more for each unit.
+// Gradients want a power of two vectors of hidden units, two or more, at most kHiddenPanel units:
+// the width that costs least, where half the width costs a twentieth more for each unit.
 RBMX_INLINE int hidden_vectors(std::int64_t n_hidden) {
   int best = 2;
   double best_cost = 1e30, narrow = 1.05;

@@ -72,8 +72,9 @@ static inline void half_step(const DenseBatch& t, const Panels& p, const BatchRo
 }
 
 // Both phases of the gradient and the update of all parameters.
-static inline void update(const DenseBatch& t, const Phase& positive, const Phase& negative,
-                          const Rates& rates, const Member& member) {
+static inline void update(const DenseBatch& t, const DensePhase& positive,
+                          const DensePhase& negative, const DenseRates& rates,
+                          const Member& member) {
   const Panels& up = t.up;
   Watch& watch = t.watch[member.index];
   watch = {0.0f, false};

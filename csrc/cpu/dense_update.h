@@ -5,45 +5,33 @@
 #pragma once
 
 #include "cpu/dense.h"
+#include "cpu/divergence.h"
+#include "cpu/momentum.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
-struct Rates {
+struct DenseRates {
   float positive;  // learning rate / n
   float negative;  // learning rate / n_chains
   float momentum;
   float decay;  // learning rate * weight decay
 };
 
-RBMX_INLINE Rates rates_for(const TrainingPlan& plan, std::int64_t rows, std::int64_t n_chains) {
+RBMX_INLINE DenseRates rates_for(const TrainingPlan& plan, std::int64_t rows,
+                                 std::int64_t n_chains) {
   return {static_cast<float>(plan.learning_rate / static_cast<double>(rows)),
           static_cast<float>(plan.learning_rate / static_cast<double>(n_chains)),
           static_cast<float>(plan.momentum),
           static_cast<float>(plan.learning_rate * plan.weight_decay)};
 }
 
-// What one member saw of the parameters it updated; a cache line each.
-struct alignas(64) Watch {
-  float largest;  // |weight|
-  bool bad;       // some parameter is not a number or beyond kMaxParameter
-};
-
 // One phase: `units` holds a row for each visible unit, means a row for each row of the batch.
-struct Phase {
+struct DensePhase {
   Factor units;        // (n_visible, rows)
   const float* means;  // (panels, max_rows, width)
   std::int64_t rows;
 };
-
-// parameter after one step; velocity null without momentum
-RBMX_INLINE Floats step(Floats parameter, Floats change, float* velocity, float momentum) {
-  if (velocity != nullptr) {
-    change = load<Floats>(velocity) * momentum + change;
-    store(velocity, change);
-  }
-  return parameter + change;
-}
 
 RBMX_INLINE void note(Floats parameter, Floats& largest, Ints& bad) {
   const Floats size = (Floats)((Ints)parameter & 0x7FFFFFFF);
@@ -54,7 +42,7 @@ RBMX_INLINE void note(Floats parameter, Floats& largest, Ints& bad) {
 // plus, minus: (last - first, width) sums of the phases
 static inline void update_weights(const Panels& up, std::int64_t panel, std::int64_t first,
                                   std::int64_t last, const float* plus, const float* minus,
-                                  float* velocity, const Rates& rates, const Panels& down,
+                                  float* velocity, const DenseRates& rates, const Panels& down,
                                   Watch& watch) {
   Floats largest{};
   Ints bad{};
@@ -121,7 +109,7 @@ static inline void sum_means(const float* means, std::int64_t rows, std::int64_t
 
 // biases of n units from the sums of both phases, whole vectors
 static inline void update_biases(float* bias, float* velocity, const float* plus,
-                                 const float* minus, std::int64_t n, const Rates& rates,
+                                 const float* minus, std::int64_t n, const DenseRates& rates,
                                  Watch& watch) {
   Floats largest{};
   Ints bad{};

@@ -4,11 +4,12 @@ DEMO := build/env-demo
 TEST := build/env-test
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test test-avx512 lint format bench clean
 
 help:
 	@echo "make demo    train an RBM on MNIST (about a minute after set-up) and write a report to open"
 	@echo "make test    install everything with torch, build, run the whole suite"
+	@echo "make test-avx512  the kernels' tests with AVX-512 instructions as loops, where the processor has none"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make format  let ruff and clang-format rewrite the sources"
 	@echo "make bench   rbmx beside its peers; results in build/bench"
@@ -32,6 +33,12 @@ demo: $(DEMO)/.ready
 
 test: $(TEST)/.ready
 	$(TEST)/bin/python -m pytest --durations=5
+
+test-avx512:
+	@test -x build/env-avx512/bin/python || $(PYTHON) -m venv build/env-avx512
+	@build/env-avx512/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall ".[test]" \
+	  --config-settings=build-dir=build/avx512 --config-settings=cmake.define.RBMX_EMULATE_AVX512=ON
+	build/env-avx512/bin/python -m pytest tests/test_install.py tests/kernels tests/golden
 
 lint: $(TEST)/.ready
 	$(TEST)/bin/ruff check .

@@ -9,14 +9,13 @@ namespace RBMX_ISA {
 
 namespace {
 
-// Rows begin .. end - 1 of the group of eight rows number `group` (place and step included) of N
-// vectors of units from `unit` on; row 0 of the group is row `row` of the block.
+// Eight rows that share Philox calls, and the units of them that are activated together.
 struct Group {
-  const std::int32_t* sums;  // of row 0 and of the first of the units
+  const std::int32_t* sums;  // of the group's row 0 and the first of the units
   std::int64_t width;        // from one row of sums to the next
-  std::int64_t unit;
-  std::int64_t row;
-  std::uint32_t number;
+  std::int64_t unit;         // the first of the units
+  std::int64_t row;          // which row of the block is the group's row 0; may be negative
+  std::uint32_t number;      // the second word of the Philox counter
 };
 
 // The bits of a vector of units whose first sixteen random bits may tie with the mean: sixteen more

@@ -43,20 +43,7 @@ RBMX_INLINE void store(T* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-RBMX_INLINE Ints to_ints(Shorts v) {
-#if defined(__AVX512F__)
-  return (Ints)_mm512_cvtepi16_epi32((__m256i)v);  // GCC 12 would widen the halves one by one
-#else
-  return __builtin_convertvector(v, Ints);
-#endif
-}
-RBMX_INLINE Shorts to_shorts(Ints v) {
-#if defined(__AVX512F__)
-  return (Shorts)_mm512_cvtepi32_epi16((__m512i)v);
-#else
-  return __builtin_convertvector(v, Shorts);
-#endif
-}
+RBMX_INLINE Ints to_ints(Shorts v) { return __builtin_convertvector(v, Ints); }
 RBMX_INLINE Floats to_floats(Ints v) { return __builtin_convertvector(v, Floats); }
 RBMX_INLINE Ints truncate(Floats v) { return __builtin_convertvector(v, Ints); }
 RBMX_INLINE Words lane_numbers() {

@@ -37,7 +37,6 @@ typedef Elements<uint8_t, __m512i> U8;
 typedef Elements<uint64_t, __m512i> U64;
 typedef Elements<uint16_t, __m512i> U16;
 typedef Elements<float, __m512> F;
-typedef Elements<std::int16_t, __m256i> H16;
 RBMX_LOOP __m512i add_epi16(__m512i a, __m512i b) {
   U16 x(a), y(b);
   for (int i = 0; i < 32; i++) x.v[i] += y.v[i];
@@ -76,18 +75,6 @@ RBMX_LOOP uint32_t cmpneq_epi16_mask(__m512i a, __m512i b) {
   uint32_t m = 0;
   for (int i = 0; i < 32; i++) m |= (uint32_t)(x.v[i] != y.v[i]) << i;
   return m;
-}
-RBMX_LOOP __m512i cvtepi16_epi32(__m256i a) {
-  H16 x(a);
-  I32 r;
-  for (int i = 0; i < 16; i++) r.v[i] = x.v[i];
-  return r;
-}
-RBMX_LOOP __m256i cvtepi32_epi16(__m512i a) {
-  I32 x(a);
-  H16 r;
-  for (int i = 0; i < 16; i++) r.v[i] = (std::int16_t)x.v[i];
-  return r;
 }
 RBMX_LOOP __m512i cvtps_epi32(__m512 a) {
   F x(a);
@@ -231,8 +218,6 @@ RBMX_LOOP __m512i load_si512(const void* p) {
 #define _mm512_mask_cmplt_epu8_mask(m, a, b) \
   ((m) & emulated::compare_epu8(a, b, [](uint8_t x, uint8_t y) { return x < y; }))
 #define _mm512_cmpneq_epi16_mask emulated::cmpneq_epi16_mask
-#define _mm512_cvtepi16_epi32 emulated::cvtepi16_epi32
-#define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_cvtps_epi32 emulated::cvtps_epi32
 #define _mm512_dpwssd_epi32 emulated::dpwssd_epi32
 #define _mm512_fmadd_ps emulated::fmadd_ps

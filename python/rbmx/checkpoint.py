@@ -15,15 +15,14 @@ import safetensors.numpy
 from rbmx.data.encoding import Encoding
 from rbmx.errors import CheckpointError
 from rbmx.files import write_atomically
-from rbmx.params import RBMParams
+from rbmx.params import PARAMETERS, RBMParams
 from rbmx.training.config import TrainConfig
-from rbmx.training.history import EpochRecord
+from rbmx.training.history import EpochRecord, record_from_json
 from rbmx.training.state import TrainState
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "rbmx.rbm.1"
-PARAMETERS = ("weight", "visible_bias", "hidden_bias")
 
 
 @dataclass
@@ -37,6 +36,7 @@ class Checkpoint:
         history: all epochs so far.
         encoding: how raw data become visible units, or None.
         extra: further facts, text to text (the build, the command).
+        arrays: further arrays, under names with a "/": the state of a job over shards.
     """
 
     params: RBMParams
@@ -45,12 +45,16 @@ class Checkpoint:
     history: Sequence[EpochRecord] = ()
     encoding: Encoding | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a model file: after a crash at any moment the old file or the new one is there, never a torn one."""
     params = checkpoint.params
-    tensors: dict[str, np.ndarray[Any, Any]] = {name: getattr(params, name) for name in PARAMETERS}
+    for name in checkpoint.arrays:
+        if "/" not in name:
+            raise ValueError(f"arrays: expected names with a '/', got {name!r}")
+    tensors = {name: getattr(params, name) for name in PARAMETERS} | checkpoint.arrays
     about: dict[str, Any] = {
         "format": FORMAT,
         "visible": params.visible,
@@ -89,14 +93,16 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         if about.get("format") != FORMAT:
             raise CheckpointError(f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}")
         weight, visible_bias, hidden_bias = (tensors.pop(name) for name in PARAMETERS)
+        arrays = {name: tensors.pop(name) for name in sorted(tensors) if "/" in name}
         params = RBMParams(weight, visible_bias, hidden_bias, about["visible"], about["hidden"])
         return Checkpoint(
             params,
             TrainState.from_tensors(tensors, about["state"]) if "state" in about else None,
             TrainConfig.from_dict(about["config"]) if "config" in about else None,
-            [EpochRecord.from_json(record) for record in about["history"]],
+            [record_from_json(record) for record in about["history"]],
             Encoding.from_json(about["encoding"]) if "encoding" in about else None,
             about["extra"],
+            arrays,
         )
     except CheckpointError:
         raise

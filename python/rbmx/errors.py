@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "DataError", "DivergedError"]
+__all__ = ["CheckpointError", "DataError", "DivergedError", "JobError"]
 
 
 class DataError(ValueError):
@@ -15,3 +15,7 @@ class CheckpointError(ValueError):
 
 class DivergedError(ArithmeticError):
     """Training left the range of useful numbers; the parameters are those before the last native call."""
+
+
+class JobError(RuntimeError):
+    """A job over shards that failed: the message says on which engine, why, and what is left."""

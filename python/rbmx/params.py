@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from rbmx.rng import Key, draw32
 
-__all__ = ["RBMParams"]
+__all__ = ["PARAMETERS", "RBMParams"]
 
 Float32s = NDArray[np.float32]
 MAX_UNITS = 1 << 24
+PARAMETERS = ("weight", "visible_bias", "hidden_bias")
 
 
 @dataclass(eq=False)
@@ -64,6 +65,11 @@ class RBMParams:
             self.visible,
             self.hidden,
         )
+
+    def zeros(self) -> RBMParams:
+        """Zeros in the same shapes: a velocity at rest."""
+        weight, visible_bias, hidden_bias = (np.zeros_like(getattr(self, name)) for name in PARAMETERS)
+        return RBMParams(weight, visible_bias, hidden_bias, self.visible, self.hidden)
 
     @classmethod
     def initial(

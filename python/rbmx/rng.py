@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     CHAINS = 3
     SAMPLING = 4
     BINARIZE = 5
+    SHARD = 6
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rbmx.backends import ENGINES
 from rbmx.samplers import CD, PCD, sampler_from
 from rbmx.training import L2, SGD, EpochRecord, ExponentialDecay, LinearDecay, TrainConfig
+from rbmx.training.history import record_from_json
 from rbmx.training.optimizers import optimizer_from
 
 positive = st.floats(1e-9, 1e3)
@@ -114,4 +115,4 @@ def test_schedules_give_the_factors_that_they_say() -> None:
 @given(st.tuples(*[st.floats(allow_nan=False)] * 4), st.none() | st.floats(allow_nan=False))
 def test_an_epoch_record_survives_json(numbers: tuple[float, ...], validation: float | None) -> None:
     record = EpochRecord(3, 100, 1.5, *numbers, validation)  # type: ignore[arg-type]
-    assert EpochRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ from rbmx.rng import Key
 __all__ = [
     "NativeBackend",
     "build_info",
+    "extension_path",
     "get_num_threads",
     "mark_lines",
     "parse_csv",
@@ -37,6 +40,11 @@ parse_csv_bits = _core.parse_csv_bits
 mark_lines = _core.mark_lines
 
 MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
+
+
+def extension_path() -> Path:
+    """The file of the compiled kernels."""
+    return Path(_core.__file__)
 
 
 def build_info() -> dict[str, object]:

@@ -7,7 +7,20 @@ import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from rbmx.cli import demo, fit, info, report, sample, score, transform
+from rbmx.cli import (
+    demo,
+    fit,
+    info,
+    mapper,
+    next_round,
+    reducer,
+    report,
+    sample,
+    score,
+    shard,
+    train_mr,
+    transform,
+)
 
 __all__ = ["parse"]
 
@@ -20,6 +33,11 @@ COMMANDS = {
     "report": report,
     "info": info,
     "demo": demo,
+    "shard": shard,
+    "train-mr": train_mr,
+    "mapper": mapper,
+    "reducer": reducer,
+    "next-round": next_round,
 }
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from rbmx.errors import CheckpointError, DataError, DivergedError
+from rbmx.errors import CheckpointError, DataError, DivergedError, JobError
 
 __all__ = ["UsageError", "exit_status_of"]
 
@@ -33,7 +33,7 @@ def exit_status_of(run: Callable[[], int]) -> int:
         return BAD_DATA
     except OSError as error:
         return _report(_describe(error), BAD_DATA)
-    except (DataError, CheckpointError, DivergedError) as error:
+    except (DataError, CheckpointError, DivergedError, JobError) as error:
         return _report(str(error), BAD_DATA)
     except ModuleNotFoundError as error:
         return _report(_missing(error), BAD_DATA)
@@ -68,4 +68,6 @@ def _describe(error: OSError) -> str:
 def _missing(error: ModuleNotFoundError) -> str:
     if error.name == "matplotlib":
         return 'pictures need matplotlib: pip install "rbmx[report]"'
+    if error.name == "mrjob":
+        return 'training over shards needs mrjob: pip install "rbmx[hadoop]"'
     return str(error)

@@ -10,7 +10,9 @@ import copy
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import BufferedIOBase, BytesIO
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ from rbmx.data.lines import CHUNK_BYTES, LongLineError, whole_lines
 from rbmx.data.source import Block, rows_per_block
 from rbmx.errors import DataError
 
-__all__ = ["CsvSource", "Label", "OnBadRow", "check_label", "read_csv"]
+__all__ = ["CsvSource", "CsvText", "Label", "OnBadRow", "check_label", "read_csv"]
 
 Label = Literal["first", "last"] | None
 OnBadRow = Literal["raise", "skip"]
@@ -130,7 +132,7 @@ class CsvSource:
         self.n_skipped: int | None = None if on_bad_row == "skip" else 0
         self._path = path
         self._threshold: float | None = None
-        self._sequential = is_gzip(path)
+        self._sequential = self._is_compressed()
         self._index: list[Position] | None = None
         self._n_rows: int | None = None
         self._start, self._n_fields = self._inspect()
@@ -155,7 +157,7 @@ class CsvSource:
         """A few more rows than the file should have, by the length of its first lines."""
         if self._sequential:
             return self.block_rows
-        rows = os.path.getsize(self._path) / self._mean_line
+        rows = self._size() / self._mean_line
         return max(self.block_rows, int(1.05 * rows) + 1)
 
     def blocks(self) -> Iterator[Block]:
@@ -212,9 +214,18 @@ class CsvSource:
             )
         self.n_skipped = n_bad
 
+    def _is_compressed(self) -> bool:
+        return is_gzip(self._path)
+
+    def _open(self) -> AbstractContextManager[BufferedIOBase]:
+        return open_stream(self._path)
+
+    def _size(self) -> int:
+        return os.path.getsize(self._path)
+
     def _inspect(self) -> tuple[Position, int]:
         """The start of the first row, and the number of fields in it."""
-        with open_stream(self._path) as stream:
+        with self._open() as stream:
             head = stream.read(len(BOM))
             if head[:2] in UTF16_BOMS:
                 raise DataError(f"{self.name}: line 1: UTF-16 text; expected UTF-8 or ASCII")
@@ -239,7 +250,7 @@ class CsvSource:
     def _count_lines(self) -> list[Position]:
         positions = [self._start]
         offset, lines = self._start.offset, 0
-        with open_stream(self._path) as stream:
+        with self._open() as stream:
             stream.seek(offset)
             buffer = bytearray(CHUNK_BYTES)
             marks = np.empty(CHUNK_BYTES // self.block_rows + 1, np.int64)
@@ -262,7 +273,7 @@ class CsvSource:
         """Blocks from a position on, parsed as the file is read."""
         offset, line, row = start
         draft = self._new_draft(start)
-        with open_stream(self._path) as stream:
+        with self._open() as stream:
             stream.seek(offset)
             try:
                 for text in whole_lines(stream, chunk):
@@ -321,6 +332,23 @@ class CsvSource:
         if self.on_bad_row == "raise":
             raise DataError(f"{self.name}: line {bad.line}, {bad.message}")
         return bad
+
+
+class CsvText(CsvSource):
+    """Rows of CSV text in memory, as the split of a file is given to a task."""
+
+    def __init__(self, text: bytes, *, label: Label, on_bad_row: OnBadRow = "raise", name: str) -> None:
+        self._text = text
+        super().__init__("", label=label, on_bad_row=on_bad_row, name=name)
+
+    def _is_compressed(self) -> bool:
+        return False
+
+    def _open(self) -> AbstractContextManager[BufferedIOBase]:
+        return BytesIO(self._text)
+
+    def _size(self) -> int:
+        return len(self._text)
 
 
 def check_label(label: object, name: str) -> Label:

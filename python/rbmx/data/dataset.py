@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rbmx.bits import PackedBits
 from rbmx.data.encoding import Encoded, Encoding, Kind
+from rbmx.data.shards import ShardSource
 from rbmx.data.source import Binarizing, Block, Source
 
 __all__ = ["Dataset"]
@@ -27,7 +28,9 @@ class Dataset:
     def __init__(self, source: Source, encoding: Encoding | None = None) -> None:
         self.encoding = encoding or Encoding()
         threshold = self.encoding.binarize
-        self._reads_bits = isinstance(threshold, float) and isinstance(source, Binarizing)
+        self._reads_bits = (isinstance(threshold, float) and isinstance(source, Binarizing)) or isinstance(
+            source, ShardSource
+        )
         if isinstance(threshold, float) and isinstance(source, Binarizing):
             source = source.binarized(threshold)
         self.source = source

@@ -18,12 +18,13 @@ from rbmx.data.files import open_stream
 from rbmx.data.idx import looks_like_idx, open_idx
 from rbmx.data.iterator import IteratorSource
 from rbmx.data.npy import open_npy
+from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
 from rbmx.data.source import Source
 from rbmx.errors import DataError
 
 __all__ = ["UNSET", "Unset", "file_format", "open_source"]
 
-FileFormat = Literal["csv", "idx", "npy"]
+FileFormat = Literal["csv", "idx", "npy", "shards"]
 NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -54,7 +55,8 @@ def open_source(
         data: an array of any real dtype (images are flattened), a memory map, PackedBits, a scipy
             sparse matrix, a torch tensor, Dataset or DataLoader, the path of an IDX or CSV file
             (.gz too) or of a .npy file, a list of blocks, an iterator of blocks or a function that
-            returns one, an own Source, or a Dataset of ours, which is returned as it is.
+            returns one, an own Source, a folder or file of shards (rbmx shard), or a Dataset of ours, which is
+            returned as it is.
         label: for CSV, and required there: the column of the labels, "first", "last" or None.
         binarize: a threshold (1 where the raw value is greater), "sample" or None; see Encoding.
         scale: what values are divided by: 255 for grey levels.
@@ -80,6 +82,8 @@ def open_source(
         source: Source = CsvSource(path, label=good_label, on_bad_row=on_bad_row, name=name)
     else:
         source = _source_of(data, name)
+    if isinstance(source, ShardSource):
+        encoding = _encoding_of_shards(source, encoding)
     if isinstance(source, PackedSource) and encoding != Encoding(seed=encoding.seed):
         raise ValueError("binarize, scale: the data are packed bits already")
     return Dataset(source, encoding)
@@ -88,8 +92,12 @@ def open_source(
 def file_format(path: str | os.PathLike[str]) -> FileFormat:
     """What a file holds, by its first bytes and, where they leave it open, by its name."""
     file = os.fspath(path)
+    if os.path.isdir(file):
+        return "shards"
     with open_stream(file) as stream:
         head = stream.read(512)
+    if looks_like_shards(head):
+        return "shards"
     stem = os.path.basename(file).lower().removesuffix(".gz")
     if head.startswith(NPY_MAGIC) or stem.endswith(".npy"):
         if head.startswith(NPY_MAGIC) and file.lower().endswith(".gz"):
@@ -104,8 +112,10 @@ def file_format(path: str | os.PathLike[str]) -> FileFormat:
 
 def _source_of(data: Any, name: str | None) -> Source:
     if isinstance(data, (str, os.PathLike)):
-        opener = open_idx if file_format(data) == "idx" else open_npy
-        return opener(data, name=name)
+        found = file_format(data)
+        if found == "shards":
+            return ShardSource(shard_paths(data), name=name or os.fspath(data))
+        return (open_idx if found == "idx" else open_npy)(data, name=name)
     name = name or "data"
     if isinstance(data, np.ndarray):
         return ArraySource(data, name=name)
@@ -129,6 +139,16 @@ def _source_of(data: Any, name: str | None) -> Source:
         "data: expected an array, a tensor, a sparse matrix, a path or an iterator of blocks, "
         f"got {type(data).__name__}"
     )
+
+
+def _encoding_of_shards(source: ShardSource, asked: Encoding) -> Encoding:
+    """The shards' own rule, or the one asked for where they hold raw values."""
+    own = source.header.encoding
+    if asked in (Encoding(), own):
+        return own
+    if source.header.dtype == "bits" or own != Encoding():
+        raise ValueError(f"binarize, scale: {source.name} was sharded with {own.describe()}; expected none of them")
+    return asked
 
 
 def _is_torch(data: object) -> bool:

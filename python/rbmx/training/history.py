@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EpochRecord"]
+__all__ = ["EpochRecord", "RoundRecord", "record_from_json"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,25 @@ class EpochRecord:
         """The record as JSON values."""
         return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> EpochRecord:
-        """The record that to_json gave."""
-        return cls(**values)
+
+@dataclass(frozen=True)
+class RoundRecord(EpochRecord):
+    """One round of training over shards: `epoch` counts rounds, `rows` the visits of all shards together.
+
+    Attributes:
+        shards: how many took part.
+        slowest_shard: seconds that the slowest of them worked.
+    """
+
+    shards: int = 1
+    slowest_shard: float = 0.0
+
+    @property
+    def fixed_seconds(self) -> float:
+        """What the round took beyond its slowest shard: submitting, starting, merging."""
+        return self.seconds - self.slowest_shard
+
+
+def record_from_json(values: dict[str, Any]) -> EpochRecord:
+    """The record that to_json gave."""
+    return RoundRecord(**values) if "shards" in values else EpochRecord(**values)

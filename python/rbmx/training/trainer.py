@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from rbmx.backends import Batches, Outcome, Rows, State, as_array, backend_for
+from rbmx.backends import Batches, Outcome, Rows, State, backend_for
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
-from rbmx.params import Float32s, RBMParams
+from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.training.callbacks import ProgressBar, StopTraining
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
+from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, log_odds, reconstruction_and_energy
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
 
 MAX_STEP = 1 << 32
-VALIDATION_ROWS = 10_000
-BIAS_ROWS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +99,11 @@ class Trainer:
             key=key.fold_in(Purpose.SHUFFLE),
             buffer_bytes=self.config.buffer_bytes,
         )
-        self._monitor = _first_rows(self.dataset, self.config.monitor_rows)
+        self._monitor = first_rows(self.dataset, self.config.monitor_rows)
         self._validation = None
         if validation is not None:
             validation_set = self._open(validation)
-            self._validation = _first_rows(validation_set, VALIDATION_ROWS)
+            self._validation = first_rows(validation_set, VALIDATION_ROWS)
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
         self._callbacks = [*callbacks, ProgressBar()] if show else list(callbacks)
@@ -132,8 +129,12 @@ class Trainer:
             self._run_window(window)
         seconds = time.perf_counter() - started
         rows = state.epoch_rows
-        error, energy = self._measure(self._monitor)
-        validation = (None, None) if self._validation is None else self._measure(self._validation)
+        error, energy = reconstruction_and_energy(self._backend, self.params, self._monitor)
+        validation = (
+            (None, None)
+            if self._validation is None
+            else reconstruction_and_energy(self._backend, self.params, self._validation)
+        )
         rate = self.config.learning_rate(state.epoch)
         state.epoch += 1
         state.epoch_rows = 0
@@ -189,12 +190,6 @@ class Trainer:
         self._call("on_batches", done, self.dataset.n_rows)
         self._interrupt.deliver()
 
-    def _measure(self, rows: Rows) -> tuple[float, float]:
-        values = as_array(rows)
-        error = values - self._backend.reconstruct(self.params, rows)
-        energy = self._backend.free_energy(self.params, rows)
-        return float(np.mean(error * error, dtype=np.float64)), float(np.mean(energy))
-
     def _call(self, method: str, *arguments: Any) -> None:
         for callback in self._callbacks:
             function = getattr(callback, method, None)
@@ -212,15 +207,12 @@ class Trainer:
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config
         if config.visible_bias == "data" and self.params.visible == "bernoulli" and not self.params.visible_bias.any():
-            self.params.visible_bias[...] = _log_odds(self.dataset)
+            self.params.visible_bias[...] = log_odds(leading_blocks(self.dataset))
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))
         return TrainState(seed=config.seed, velocity=self._new_velocity(), chains=chains)
 
     def _new_velocity(self) -> RBMParams | None:
-        if self.config.optimizer.momentum == 0:
-            return None
-        shape = self.params.weight.shape
-        return RBMParams(np.zeros(shape, np.float32), np.zeros(shape[1], np.float32), np.zeros(shape[0], np.float32))
+        return self.params.zeros() if self.config.optimizer.momentum else None
 
     def _resumed(self, state: TrainState) -> TrainState:
         config = self.config
@@ -242,44 +234,5 @@ class Trainer:
         return state
 
 
-def _log_odds(dataset: Dataset) -> Float32s:
-    """log(p / (1 - p)) of each unit over up to BIAS_ROWS rows, one imaginary row on and one off added.
-
-    Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
-    """
-    ones, rows = np.zeros(dataset.n_visible), 0
-    for block in _leading_blocks(dataset):
-        ones += as_array(block).sum(axis=0, dtype=np.float64)
-        rows += len(block)
-        if rows >= BIAS_ROWS:
-            break
-    odds = (ones + 1) / (rows - ones + 1)
-    return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
-
-
-def _leading_blocks(dataset: Dataset) -> Iterator[Rows]:
-    """The blocks from the start on; the first alone where a source can be read only once."""
-    for _, block in dataset.blocks():
-        yield block
-        if dataset.one_pass:
-            return
-
-
 def _units(rows: Rows) -> int:
     return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
-
-
-def _first_rows(dataset: Dataset, limit: int) -> Rows:
-    """Up to `limit` rows from the start of a dataset."""
-    parts: list[Rows] = []
-    held = 0
-    for block in _leading_blocks(dataset):
-        parts.append(block[: limit - held])
-        held += len(parts[-1])
-        if held >= limit:
-            break
-    if held == 0:
-        raise DataError(f"{dataset.name}: expected at least one row")
-    if isinstance(parts[0], PackedBits):
-        return PackedBits.concatenate([part for part in parts if isinstance(part, PackedBits)])
-    return np.concatenate([part for part in parts if not isinstance(part, PackedBits)])

@@ -1,0 +1,60 @@
+"""Training over shards of data: one RBM in rounds of map and reduce, inline, in processes, on Hadoop or on Spark.
+
+mrjob is imported only where a round runs; tasks never import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rbmx.jobs.driver import RoundsResult, RoundWatcher
+    from rbmx.jobs.merge import merge
+    from rbmx.jobs.round import Round, load_round, save_round
+    from rbmx.jobs.rounds import train_rounds
+    from rbmx.jobs.settings import JobSettings
+    from rbmx.jobs.shard import ShardResult, ShardState, train_shard
+    from rbmx.jobs.sharding import write_shards
+
+__all__ = [
+    "JobSettings",
+    "Round",
+    "RoundWatcher",
+    "RoundsResult",
+    "ShardResult",
+    "ShardState",
+    "load_round",
+    "merge",
+    "save_round",
+    "train_rounds",
+    "train_shard",
+    "write_shards",
+]
+
+_MODULES = {
+    "JobSettings": "settings",
+    "Round": "round",
+    "RoundWatcher": "driver",
+    "RoundsResult": "driver",
+    "ShardResult": "shard",
+    "ShardState": "shard",
+    "load_round": "round",
+    "merge": "merge",
+    "save_round": "round",
+    "train_rounds": "rounds",
+    "train_shard": "shard",
+    "write_shards": "sharding",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"rbmx.jobs.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,232 @@
+"""One round on an engine: inline, local processes, Hadoop or Spark, by mrjob."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rbmx.errors import JobError
+
+__all__ = ["RUNNERS", "Engine", "Runner", "home"]
+
+Runner = Literal["inline", "local", "hadoop", "spark"]
+RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
+ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
+MAP_PROGRESS = re.compile(r"map +(\d+)%")
+TASK_ERROR = re.compile(r"^\w*(?:Error|Exception)\b.*|^rbmx: .*|.*\bSIGKILL\b.*")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where rounds run, and how mrjob is told so.
+
+    Attributes:
+        runner: "inline", "local", "hadoop" or "spark".
+        conf_paths: mrjob.conf files; () takes the user's own.
+        jobconf: Hadoop properties, -D key=value.
+        options: further words for mrjob (--python-bin, --archives, ...).
+        folder: for temporary files of the driver.
+    """
+
+    runner: Runner
+    folder: Path
+    conf_paths: Sequence[str] = ()
+    jobconf: dict[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.runner not in RUNNERS:
+            raise ValueError(f"runner: expected one of {', '.join(RUNNERS)}, got {self.runner!r}")
+
+    def run(
+        self,
+        round_file: Path,
+        inputs: Sequence[str],
+        *,
+        whole_files: bool,
+        on_progress: Callable[[float], object] = lambda _: None,
+    ) -> tuple[list[bytes], dict[str, int]]:
+        """The reducer's lines and the job's own counters.
+
+        Args:
+            round_file: the model of the round.
+            inputs: files or URIs.
+            whole_files: each file is one split (shards); otherwise the engine splits text as it likes.
+            on_progress: hears the share of the map work done, where the engine tells.
+
+        Raises:
+            JobError: the engine failed; the message holds the cause it gave.
+        """
+        words = ["--round-file", str(round_file), *inputs]
+        if whole_files and self.runner == "hadoop":
+            words = [*_flags(ONE_SPLIT_A_FILE), *words]
+        with _listening(on_progress) as heard, self._runner(words) as runner:
+            try:
+                runner.run()
+                lines = b"".join(runner.cat_output()).splitlines()
+            except Exception as error:
+                raise JobError(f"{self.runner}: {_cause(error, heard)}") from error
+            counters: dict[str, int] = {}
+            for step in runner.counters():
+                counters |= step.get("rbmx", {})
+            return lines, counters
+
+    def files(self, uri: str) -> list[str]:
+        """The files that a folder or a pattern on HDFS holds."""
+        with self._runner([]) as runner, _reported(uri):
+            found = sorted(runner.fs.ls(uri))
+        return [file for file in found if not file.rsplit("/", 1)[1].startswith(("_", "."))]
+
+    def copy_start(self, uri: str, target: Path, limit: int) -> bool:
+        """Copy up to `limit` bytes of a file on HDFS, whole lines only; True if that is all of it."""
+        with self._runner([]) as runner:
+            command = [*runner.fs.hadoop.get_hadoop_bin(), "fs", "-cat", uri]
+        return _copy_start(command, uri, target, limit)
+
+    def upload(self, files: Sequence[Path], uri: str) -> None:
+        """Put local files into a new folder on HDFS, which appears whole or not at all."""
+        with self._runner([]) as runner:
+            hadoop = runner.fs.hadoop.get_hadoop_bin()
+        unfinished = f"{uri}._uploading"
+        _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", unfinished], uri)
+        _hadoop([*hadoop, "fs", "-mkdir", "-p", unfinished], uri)
+        _hadoop([*hadoop, "fs", "-put", *map(str, files), unfinished], uri)
+        _hadoop([*hadoop, "fs", "-mv", unfinished, uri], uri)
+
+    def upload_file(self, file: Path, uri: str) -> None:
+        """Put a local file at a URI on HDFS, where it appears whole or not at all."""
+        with self._runner([]) as runner:
+            hadoop = runner.fs.hadoop.get_hadoop_bin()
+        _hadoop([*hadoop, "fs", "-mkdir", "-p", uri.rsplit("/", 1)[0]], uri)
+        _hadoop([*hadoop, "fs", "-put", "-f", str(file), uri], uri)  # by way of a file ._COPYING_ that is renamed
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is something at a URI."""
+        with self._runner([]) as runner, _reported(uri):
+            return bool(runner.fs.exists(uri))
+
+    def remove(self, uri: str) -> None:
+        """Remove a folder on HDFS."""
+        with self._runner([]) as runner:
+            hadoop = runner.fs.hadoop.get_hadoop_bin()
+        _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", uri], uri)
+
+    def _runner(self, words: Sequence[str]) -> Any:
+        from rbmx.jobs.train_job import TrainJob
+
+        conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
+        local = ["--local-tmp-dir", str(self.folder)]
+        all_words = ["-r", self.runner, *conf, *local, *_flags(self.jobconf), *self.options, *words]
+        return TrainJob(all_words).make_runner()
+
+
+def home() -> str:
+    """The user's own folder for jobs on HDFS."""
+    return f"hdfs:///user/{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}/.rbmx"
+
+
+def _flags(jobconf: dict[str, str]) -> list[str]:
+    return [word for key, value in jobconf.items() for word in ("-D", f"{key}={value}")]
+
+
+class _Listener(logging.Handler):
+    """Hears what mrjob logs: progress, and the lines that explain a failure."""
+
+    def __init__(self, on_progress: Callable[[float], object]) -> None:
+        super().__init__(logging.DEBUG)
+        self.on_progress = on_progress
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if match := MAP_PROGRESS.search(text):
+            self.on_progress(int(match[1]) / 100)
+        if record.levelno >= logging.ERROR:
+            self.errors.append(text)
+
+
+@contextmanager
+def _listening(on_progress: Callable[[float], object]) -> Iterator[list[str]]:
+    logger, listener = logging.getLogger("mrjob"), _Listener(on_progress)
+    before = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(min(before or logging.INFO, logging.INFO))
+    try:
+        yield listener.errors
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(before)
+
+
+def _cause(error: Exception, heard: Sequence[str]) -> str:
+    """The most telling line of what mrjob logged, else the error's own words."""
+    lines = [line.strip() for text in heard for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if TASK_ERROR.match(line)]
+    last = (telling or lines or [""])[-1]
+    own = str(error) or type(error).__name__
+    return f"{last} ({own})" if last and last not in own else own
+
+
+@contextmanager
+def _reported(uri: str) -> Iterator[None]:
+    with _listening(lambda _: None) as heard:
+        try:
+            yield
+        except Exception as error:
+            raise JobError(f"{uri}: {_explained(_cause(error, heard))}") from error
+
+
+def _hadoop(command: Sequence[str], uri: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    except OSError as error:
+        raise JobError(_no_hadoop(error)) from error
+    if done.returncode:
+        raise JobError(f"{uri}: {_explained(_last_line(done.stderr))}")
+
+
+def _copy_start(command: Sequence[str], uri: str, target: Path, limit: int) -> bool:
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise JobError(_no_hadoop(error)) from error
+    with process, open(target, "wb") as file:
+        assert process.stdout is not None and process.stderr is not None
+        copied = 0
+        while copied < limit and (piece := process.stdout.read(min(1 << 20, limit - copied))):
+            file.write(piece)
+            copied += len(piece)
+        complete = copied < limit
+        if not complete:
+            process.kill()
+        errors = process.stderr.read().decode("utf-8", "replace")
+    if complete and process.returncode:
+        raise JobError(f"{uri}: {_explained(_last_line(errors))}")
+    return complete
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if line.startswith(("ls:", "cat:", "put:", "mkdir:", "mv:", "rm:"))]
+    return (named or lines or ["no message"])[-1]
+
+
+def _explained(message: str) -> str:
+    """The words of Hadoop, with what to do where the cause is common."""
+    if "Connection refused" in message or "ConnectException" in message:
+        return f"cannot reach the cluster: {message}; is it up (make hadoop-up), and HADOOP_CONF_DIR right?"
+    if "could only be written to 0 of the" in message or "DSQuotaExceeded" in message or "No space left" in message:
+        return f"HDFS is out of space: {message}"
+    return message
+
+
+def _no_hadoop(error: OSError) -> str:
+    return f"hadoop: cannot run it ({error.strerror}: {error.filename}); set HADOOP_HOME, or hadoop_bin in mrjob.conf"

@@ -1,0 +1,194 @@
+"""Where the data of a job lie, and what the driver must know of them before the first round."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rbmx.data import Dataset, open_source
+from rbmx.data.opening import file_format
+from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
+from rbmx.errors import DataError
+from rbmx.jobs.engine import Engine, home
+from rbmx.jobs.round import Round
+from rbmx.jobs.settings import JobSettings
+from rbmx.jobs.sharding import write_shards
+from rbmx.training.measuring import BIAS_ROWS
+
+__all__ = ["Inputs", "is_remote", "open_inputs", "reading_options", "require_width"]
+
+DEFAULT_SHARDS = 4
+HEAD_BYTES = 256 << 20  # of remote data, for widths, kinds and visible biases
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a job reads.
+
+    Attributes:
+        paths: local files or URIs for the engine.
+        whole_files: each file is one shard.
+        shards: how many; of CSV on HDFS, how many are asked for.
+        head: the data themselves where they are local, else their first part.
+        total_rows: None where only a round tells.
+        uploaded: a URI to remove at the end, or None.
+    """
+
+    paths: Sequence[str]
+    whole_files: bool
+    shards: int
+    head: Dataset
+    total_rows: int | None
+    uploaded: str | None = None
+
+
+def is_remote(data: object) -> bool:
+    """Whether `data` is a URI: hdfs://... and its like."""
+    return isinstance(data, str) and "://" in data
+
+
+def open_inputs(data: Any, shards: int | None, engine: Engine, settings: JobSettings) -> Inputs:
+    """The inputs of a job.
+
+    Local data of any kind become shards in the engine's folder; shards stay as they are; CSV text on HDFS is split
+    there.
+
+    Args:
+        data: what open_source takes, a folder, file or glob of shards, or a URI of shards or CSV text.
+        shards: how many; None: 4, or as many as there are.
+        engine: where the job runs.
+        settings: how the data are read: encoding, label, on_bad_row.
+
+    Raises:
+        DataError: nothing there, or other than expected.
+        JobError: the cluster cannot be reached.
+    """
+    options = reading_options(settings, data)
+    if is_remote(data):
+        return _remote(str(data), shards, engine, options)
+    if isinstance(data, (str, os.PathLike)) and (paths := _shards_at(data)):
+        if settings.label is not None:
+            raise _label_of_shards(str(data))
+        source = ShardSource(paths, name=os.fspath(data))
+        _check_count(shards, source.header.of, source.name)
+        return _placed([str(path) for path in paths], source.header.of, open_source(source, **options), engine)
+    dataset = open_source(data, **options)
+    written = write_shards(dataset, DEFAULT_SHARDS if shards is None else shards, engine.folder / "shards")
+    return _placed([str(path) for path in written], len(written), dataset, engine)
+
+
+def reading_options(settings: JobSettings, data: Any) -> dict[str, Any]:
+    """How a job reads data such as these: the options of open_source."""
+    encoding = settings.encoding
+    options: dict[str, Any] = {
+        "binarize": encoding.binarize,
+        "scale": encoding.scale,
+        "seed": encoding.seed,
+        "unbounded": encoding.unbounded,
+    }
+    if isinstance(data, Dataset):
+        return {}
+    if is_remote(data) or (isinstance(data, (str, os.PathLike)) and _is_csv(data)):
+        options |= {"label": settings.label, "on_bad_row": settings.on_bad_row}
+    return options
+
+
+def require_width(dataset: Dataset, job: Round) -> None:
+    """DataError where the rows do not fit the visible units."""
+    if dataset.n_visible != job.n_visible:
+        raise DataError(
+            f"{dataset.name}: has {dataset.n_visible} values in a row, expected {job.n_visible}, "
+            "the visible units of the model"
+        )
+
+
+def _is_csv(path: str | os.PathLike[str]) -> bool:
+    return bool(os.path.exists(path)) and file_format(path) == "csv"
+
+
+def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> Inputs:
+    """Local shards where the engine can read them: on HDFS once, rather than with every round."""
+    if engine.runner != "hadoop":
+        return Inputs(paths, True, shards, dataset, dataset.n_rows)
+    uri = f"{home()}/{engine.folder.name}/shards"
+    engine.upload([Path(path) for path in paths], uri)
+    return Inputs([uri], True, shards, dataset, dataset.n_rows, uploaded=uri)
+
+
+def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any]) -> Inputs:
+    files = engine.files(uri)
+    if not files:
+        raise DataError(f"{uri}: no such file or folder")
+    local = engine.folder / "head"
+    local.mkdir(exist_ok=True)
+    first = local / "part-0"
+    whole = engine.copy_start(files[0], first, HEAD_BYTES)
+    with open(first, "rb") as stream:
+        start = stream.read(64)
+    if looks_like_shards(start):
+        return _remote_shards(uri, files, shards, local, whole, engine, options)
+    if files[0].endswith(".gz") or start.startswith(b"\x1f\x8b"):
+        raise DataError(f"{files[0]}: gzip is one stream that cannot be split over tasks: unzip it, or use rbmx shard")
+    _cut_to_lines(first, files[0])
+    asked = DEFAULT_SHARDS if shards is None else shards
+    head = open_source(first, name=files[0], **options)
+    return Inputs([uri], False, asked, head, head.n_rows if whole and len(files) == 1 else None)
+
+
+def _remote_shards(
+    uri: str, files: list[str], shards: int | None, local: Path, whole: bool, engine: Engine, options: dict[str, Any]
+) -> Inputs:
+    if not whole:
+        raise DataError(f"{files[0]}: a shard of more than {HEAD_BYTES >> 20} MB; take more shards")
+    copied, rows = [local / "part-0"], 0
+    for i, file in enumerate(files):
+        if i:
+            copied.append(local / f"part-{i}")
+            engine.copy_start(file, copied[-1], HEAD_BYTES)
+        rows += ShardSource([copied[-1]], name=file, whole=False).n_rows
+        if rows >= BIAS_ROWS:
+            break
+    source = ShardSource(copied, name=uri, whole=False)
+    if options.pop("label") is not None:
+        raise _label_of_shards(uri)
+    del options["on_bad_row"]
+    header = source.header
+    _check_count(shards, header.of, uri)
+    return Inputs([uri], True, header.of, open_source(source, **options), header.total_rows)
+
+
+def _shards_at(data: str | os.PathLike[str]) -> list[Path]:
+    """The shard files at a place, none where it holds other data."""
+    paths = shard_paths(data)
+    if not paths:
+        if Path(data).is_dir():
+            raise DataError(f"{data}: a folder without shards (shard-NNNNN-of-NNNNN)")
+        return []
+    with open(paths[0], "rb") as stream:
+        return paths if looks_like_shards(stream.read(64)) else []
+
+
+def _label_of_shards(name: str) -> ValueError:
+    return ValueError(f"label: is for CSV text; {name} holds shards, which leave labels out already")
+
+
+def _check_count(asked: int | None, found: int, name: str) -> None:
+    if asked not in (None, found):
+        raise ValueError(f"shards: {name} holds {found}, got {asked}")
+
+
+def _cut_to_lines(path: Path, name: str) -> None:
+    """Drop the last line if it is cut short."""
+    size = os.path.getsize(path)
+    if size < HEAD_BYTES:
+        return
+    with open(path, "rb+") as file:
+        tail = min(size, 1 << 26)
+        file.seek(size - tail)
+        end = file.read(tail).rfind(b"\n")
+        if end < 0:
+            raise DataError(f"{name}: no line ends in the last {tail} of its first {size} bytes; is this CSV text?")
+        file.truncate(size - tail + end + 1)

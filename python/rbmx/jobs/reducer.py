@@ -1,0 +1,76 @@
+"""The reduce side of a round: the shards' results in, their merge and what each shard keeps out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rbmx.errors import DataError
+from rbmx.jobs.merge import Merged, accumulator, in_order
+from rbmx.jobs.records import Failure, Record, Result, failure_record, read_record, result_from, state_record
+from rbmx.jobs.settings import JobSettings
+from rbmx.jobs.shard import ShardResult, ShardState, Statistics
+from rbmx.jobs.tensors import params_from, params_to
+from rbmx.params import PARAMETERS
+
+__all__ = ["merged_from", "reduce_round"]
+
+
+def reduce_round(lines: Iterable[bytes], settings: JobSettings) -> Iterator[Record]:
+    """Records of kind "state" for each shard that keeps something, then one of kind "merged".
+
+    Where a shard failed there is one "failure" record for each reason, and no merge. Memory: the sum, and the results
+    that arrive before their turn.
+    """
+    failures: list[Record] = []
+    results = _results(lines, failures)
+    total = accumulator(settings)
+    try:
+        for result in in_order(results):
+            total.add(result)
+            yield from _kept(result, settings)
+        if not failures:
+            yield _merged_record(total.merged())
+    except DataError as error:
+        for _ in results:  # a missing shard may be one whose failure is still to be read
+            pass
+        if not failures:
+            yield failure_record(Failure(str(error)))
+    yield from failures
+
+
+def _results(lines: Iterable[bytes], failures: list[Record]) -> Iterator[Result]:
+    for line in lines:
+        record = read_record(line)
+        if record.kind == "failure":
+            failures.append(record)
+        else:
+            yield result_from(record)
+
+
+def _kept(result: Result, settings: JobSettings) -> Iterator[Record]:
+    trained = result.content
+    if isinstance(trained, ShardResult):
+        velocity = trained.state.velocity if settings.momentum_rule == "keep" else None
+        if trained.state.chains is not None or velocity is not None:
+            yield state_record(result.name.text, ShardState(trained.state.chains, velocity))
+
+
+def _merged_record(merged: Merged) -> Record:
+    facts = {"rows": merged.rows, "seconds": merged.seconds}
+    if merged.statistics is not None:
+        return Record("merged", facts, {name: getattr(merged.statistics, name) for name in PARAMETERS})
+    if merged.params is None:
+        raise AssertionError("a merge without weights or statistics")
+    facts |= {"visible": merged.params.visible, "hidden": merged.params.hidden}
+    velocity = {} if merged.velocity is None else params_to("velocity.", merged.velocity)
+    return Record("merged", facts, params_to("", merged.params) | velocity)
+
+
+def merged_from(record: Record, settings: JobSettings) -> Merged:
+    """The outcome in a record of kind "merged"."""
+    facts, tensors = record.facts, record.tensors
+    if settings.merge == "gradient":
+        statistics = Statistics.of((tensors[name] for name in PARAMETERS), sum(facts["rows"].values()))
+        return Merged(None, None, statistics, facts["rows"], facts["seconds"])
+    params = params_from("", tensors, facts["visible"], facts["hidden"])
+    return Merged(params, params_from("velocity.", tensors), None, facts["rows"], facts["seconds"])

@@ -1,0 +1,240 @@
+"""rbmx.jobs.train_rounds: one RBM trained over shards, in plain words."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from rbmx.backends.native import get_num_threads
+from rbmx.data import Encoding
+from rbmx.files import require_writable
+from rbmx.jobs.archive import shipping_options
+from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
+from rbmx.jobs.engine import Engine, Runner
+from rbmx.jobs.inputs import DEFAULT_SHARDS, Inputs, open_inputs, require_width
+from rbmx.jobs.mapper import propagate
+from rbmx.jobs.round import Round, load_round
+from rbmx.jobs.settings import JobSettings
+from rbmx.params import RBMParams
+from rbmx.rng import Key, Purpose
+from rbmx.samplers import Sampler, sampler_from
+from rbmx.training import L2, SGD, LinearDecay, TrainConfig
+from rbmx.training.measuring import log_odds
+from rbmx.training.schedules import Schedule
+
+__all__ = ["at_work", "begin", "go_on", "job_settings", "train_rounds"]
+
+LINEAR = LinearDecay()
+RATE_SCALES = {"none": 0.0, "sqrt": 0.5, "shards": 1.0}  # the exponent of the number of shards
+
+
+def job_settings(
+    *,
+    shards: int = DEFAULT_SHARDS,
+    rounds: int = 5,
+    local_epochs: int = 1,
+    batch_size: int = 100,
+    split_batch: bool = True,
+    lr: float = 0.05,
+    rate_scale: Literal["none", "sqrt", "shards"] = "none",
+    sampler: Sampler | str = "pcd",
+    k: int | None = None,
+    persistent: bool | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    schedule: Schedule | None = LINEAR,
+    shuffle: bool = True,
+    seed: int = 0,
+    engine: str = "auto",
+    visible_bias: str = "data",
+    **others: Any,
+) -> JobSettings:
+    """The settings of a job in terms of one place: its batch and its rate are made to fit the shards.
+
+    Args:
+        shards: how many the data are cut into.
+        rounds, local_epochs: rounds of the job, passes over its shard that a task makes in a round.
+        batch_size: of one place.
+        split_batch: a shard takes batch_size / shards rows a minibatch, so that it makes as many updates a pass as one
+            place would; False: batch_size.
+        lr: learning rate of one place.
+        rate_scale: the shards' rate is multiplied with 1 ("none"), the root of shards ("sqrt") or their number.
+        sampler, k, persistent: as in RBM.fit.
+        momentum, weight_decay, schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
+        others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
+    """
+    if shards < 1:
+        raise ValueError(f"shards: expected 1 or more, got {shards}")
+    if rate_scale not in RATE_SCALES:
+        raise ValueError(f"rate_scale: expected one of {', '.join(RATE_SCALES)}, got {rate_scale!r}")
+    gradient = others.get("merge") == "gradient"
+    if gradient and sampler == "pcd" and persistent is None:
+        sampler = "cd"
+    config = TrainConfig(
+        epochs=rounds * local_epochs,
+        batch_size=max(1, round(batch_size / shards)) if split_batch else batch_size,
+        sampler=sampler_from(sampler, k=k, persistent=persistent),
+        optimizer=SGD(lr * shards ** RATE_SCALES[rate_scale], momentum),
+        penalties=(L2(weight_decay),) if weight_decay else (),
+        schedule=schedule,
+        shuffle=shuffle,
+        seed=seed,
+        engine=engine,
+        reproducible=True,
+        visible_bias=visible_bias,
+    )
+    return JobSettings(config=config, rounds=rounds, local_epochs=local_epochs, **others)
+
+
+def train_rounds(
+    data: Any,
+    n_hidden: int | None = None,
+    *,
+    shards: int | None = None,
+    runner: Runner = "inline",
+    label: Literal["first", "last"] | None = None,
+    binarize: float | Literal["sample"] | None = None,
+    scale: float | None = None,
+    on_bad_row: Literal["raise", "skip"] = "raise",
+    visible: str = "bernoulli",
+    hidden: str = "bernoulli",
+    init_std: float = 0.01,
+    lower: Sequence[RBMParams] = (),
+    validation: Any = None,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | Round | None = None,
+    conf_paths: Sequence[str] = (),
+    jobconf: dict[str, str] | None = None,
+    options: Sequence[str] = (),
+    ship: bool = True,
+    watcher: RoundWatcher | None = None,
+    extra: dict[str, str] | None = None,
+    at_most: int | None = None,
+    rounds: int = 5,
+    **settings: Any,
+) -> RoundsResult:
+    """Train an RBM over shards: each round every shard trains from the same weights, and the results are merged.
+
+    The outcome depends on the data's shards and on the seed, not on the engine, the number of tasks or nodes, or on
+    tasks that were lost and run again: one sha256.
+
+    Args:
+        data: an array, a path of CSV, IDX or .npy, a folder or glob of shards (rbmx shard), or an hdfs:// URI of shards
+            or of CSV text.
+        n_hidden: hidden units; not with `resume`.
+        shards: how many; None: 4, or as many as `data` holds.
+        runner: "inline" (this process), "local" (processes), "hadoop" or "spark".
+        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source.
+        visible, hidden, init_std: of new parameters.
+        lower: frozen layers below, from the data up; the model is trained on what they make of the data.
+        validation: data to measure after each round, never trained on.
+        checkpoint: a model file, replaced whole after each round.
+        resume: a model file of an earlier run (or its Round), to go on from to the bit; `rounds` is the new total.
+        conf_paths: mrjob.conf files; () takes the user's own.
+        jobconf: Hadoop properties.
+        options: further words for mrjob: --python-bin and its like.
+        ship: on Hadoop, send the code along; False where the nodes have rbmx.
+        watcher: hears of rounds.
+        extra: further facts for the model file.
+        at_most: rounds to run now; 0 only writes the checkpoint, for rounds that are run by hand. None: all.
+        rounds: in all.
+        settings: of job_settings.
+
+    Returns:
+        RoundsResult(params, state, history, job), a record for each round in history.
+
+    Raises:
+        DataError, DivergedError, JobError: a round failed; the checkpoint holds the one before.
+    """
+    if resume is not None and (n_hidden is not None or settings or lower):
+        raise ValueError("resume: the earlier run's settings hold; only rounds, data and the engine can be given")
+    if resume is None and n_hidden is None:
+        raise ValueError("n_hidden: say how many hidden units the model has")
+    if checkpoint is not None:
+        require_writable(checkpoint)
+    earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume
+    bottom = lower[0].visible if lower else visible
+    encoding = Encoding(binarize, scale, settings.get("seed", 0), unbounded=bottom != "bernoulli")
+    reading = (
+        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=label, on_bad_row=on_bad_row)
+    )
+    with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
+        inputs = open_inputs(data, shards, engine, reading)
+        try:
+            if earlier is not None:
+                job = go_on(earlier, rounds, inputs)
+            else:
+                plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
+                n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
+                key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
+                params = RBMParams.initial(
+                    n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden
+                )
+                job = begin(params, plan, inputs, lower=lower, extra=extra)
+            if runner == "hadoop" and ship and at_most != 0:
+                engine = replace(engine, options=[*engine.options, *shipping_options(engine)])
+            return run_rounds(
+                job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher, at_most=at_most
+            )
+        finally:
+            if inputs.uploaded is not None:
+                engine.remove(inputs.uploaded)
+
+
+def begin(
+    params: RBMParams,
+    settings: JobSettings,
+    inputs: Inputs,
+    *,
+    lower: Sequence[RBMParams] = (),
+    extra: dict[str, str] | None = None,
+) -> Round:
+    """A new job: zero biases of Bernoulli visible units start at the log odds of the data, as in rbmx.train."""
+    head = inputs.head
+    settings = replace(settings, kind=head.kind, encoding=head.encoding)
+    job = Round(params.copy(), settings, lower=tuple(lower), extra=dict(extra or {}))
+    require_width(head, job)
+    at_rest = params.visible == "bernoulli" and not params.visible_bias.any()
+    if settings.config.visible_bias == "data" and at_rest:
+        job.params.visible_bias[...] = log_odds(propagate(job, rows, first) for first, rows in head.blocks())
+    return job
+
+
+def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
+    """An earlier job with a new total of rounds.
+
+    Raises:
+        ValueError: these data are read in another way.
+    """
+    head, before = inputs.head, earlier.settings
+    require_width(head, earlier)
+    if (before.kind, before.encoding) != (head.kind, head.encoding):
+        raise ValueError(
+            f"resume: the job was begun with {before.encoding.describe()} ({before.kind}), "
+            f"{head.name} gives {head.encoding.describe()} ({head.kind})"
+        )
+    config = replace(before.config, epochs=rounds * before.local_epochs)
+    return replace(earlier, settings=replace(before, rounds=rounds, config=config))
+
+
+@contextmanager
+def at_work(
+    runner: Runner,
+    shards: int | None,
+    *,
+    conf_paths: Sequence[str] = (),
+    jobconf: dict[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> Iterator[Engine]:
+    """An engine with a temporary folder of its own."""
+    own: dict[str, str] = {}
+    if runner == "local":  # tasks share the cores
+        own["mapreduce.map.cpu.vcores"] = str(max(1, get_num_threads() // (shards or get_num_threads())))
+    if runner == "hadoop" and shards is not None:
+        own["mapreduce.job.maps"] = str(shards)
+    with tempfile.TemporaryDirectory(prefix="rbmx-job-") as folder:
+        yield Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options))

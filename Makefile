@@ -4,12 +4,23 @@ DEMO := build/env-demo
 TEST := build/env-test
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: help demo test test-avx512 lint format bench clean
+.PHONY: help demo test test-avx512 test-hadoop lint format bench hadoop-up hadoop-down hadoop-cds clean
+
+# hadoop-up: nodes, profile of settings, first port, a network of its own (auto, yes, no), CDS=1 for a class archive
+NODES = 1
+PROFILE = default
+BASE = 21000
+PRIVATE = auto
+CDS =
 
 help:
 	@echo "make demo    train an RBM on MNIST (about a minute after set-up) and write a report to open"
 	@echo "make test    install everything with torch, build, run the whole suite"
 	@echo "make test-avx512  the kernels' tests with AVX-512 instructions as loops, where the processor has none"
+	@echo "make hadoop-up [NODES=3] [PROFILE=paper] [BASE=21000] [PRIVATE=auto] [CDS=1]  a real Hadoop on loopback"
+	@echo "make hadoop-down  stop it, leaving no process and no data"
+	@echo "make hadoop-cds   make the class archive that lets its JVMs start faster (a minute, once)"
+	@echo "make test-hadoop  the tests on the real Hadoop (Java 17, Maven)"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make format  let ruff and clang-format rewrite the sources"
 	@echo "make bench   rbmx beside its peers; results in build/bench"
@@ -40,6 +51,19 @@ test-avx512:
 	  --config-settings=build-dir=build/avx512 --config-settings=cmake.define.RBMX_EMULATE_AVX512=ON
 	build/env-avx512/bin/python -m pytest tests/test_install.py tests/kernels tests/golden
 
+test-hadoop: $(TEST)/.ready
+	$(TEST)/bin/python -m pytest -m hadoop --durations=5 tests/hadoop
+
+hadoop-up:
+	@$(PYTHON) -m tools.hadoop up --nodes "$(NODES)" --profile "$(PROFILE)" --base "$(BASE)" --private "$(PRIVATE)" \
+	  $(if $(CDS),--cds)
+
+hadoop-down:
+	@$(PYTHON) -m tools.hadoop down
+
+hadoop-cds:
+	@$(PYTHON) -m tools.hadoop cds
+
 lint: $(TEST)/.ready
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
@@ -57,4 +81,5 @@ bench: $(TEST)/.ready
 	$(TEST)/bin/python -m rbmx.bench memory --json build/bench/memory.json
 
 clean:
+	@test ! -d build/hadoop/run || $(PYTHON) -m tools.hadoop down
 	rm -rf build

@@ -1,0 +1,141 @@
+"""Whose process is whose, read off the process table: no list of pids that could be stale, nobody else's process ended.
+
+A daemon carries its cluster's mark and its own name on its command line; a container's process has its working folder,
+or the place that YARN gave it, below a node's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.hadoop.errors import ClusterError
+from tools.hadoop.layout import Layout
+
+__all__ = ["NAME", "Container", "Process", "containers", "daemons", "end", "identify", "is_alive", "resident_mb"]
+
+
+NAME = "-Drbmx.daemon="  # what a daemon's command line calls it
+
+
+class Process(NamedTuple):
+    """A process: its pid, and when it started in ticks since the machine did (a recycled pid starts later)."""
+
+    pid: int
+    started: int
+
+
+class Container(NamedTuple):
+    """A process that a NodeManager started, or a child of one."""
+
+    pid: int
+    node: int
+    container: str
+    command: str
+
+
+def identify(pid: int) -> Process | None:
+    """The process that has this pid now; None where there is none or it has ended and waits for its parent."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if fields[0] in "ZX" else Process(pid, int(fields[19]))
+
+
+def is_alive(process: Process) -> bool:
+    """Whether this very process still runs."""
+    return identify(process.pid) == process
+
+
+def resident_mb(process: Process) -> float:
+    """Resident memory in MB; 0 for a process that has ended."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def end(processes: Iterable[Process], *, patience: float = 0.0) -> None:
+    """SIGTERM, `patience` seconds for them to go, then SIGKILL; without patience SIGKILL at once."""
+    left = [process for process in processes if is_alive(process)]
+    if patience:
+        left = _wait(_send(left, signal.SIGTERM), patience)
+    _wait(_send(left, signal.SIGKILL), 5.0)
+
+
+def _send(processes: list[Process], number: signal.Signals) -> list[Process]:
+    for process in processes:
+        if is_alive(process):
+            try:
+                os.kill(process.pid, number)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                raise ClusterError(
+                    f"process {process.pid} of the cluster belongs to another user: stop it as that user"
+                ) from None
+    return processes
+
+
+def _wait(processes: list[Process], seconds: float) -> list[Process]:
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def _all() -> Iterator[int]:
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdecimal() and int(entry) != os.getpid())
+
+
+def daemons(layout: Layout) -> dict[str, Process]:
+    """The cluster's daemons that run, by short name."""
+    found = {}
+    for pid in _all():
+        arguments = _read(pid, "cmdline")
+        if layout.mark in arguments and (process := identify(pid)):
+            name = next((word[len(NAME) :] for word in arguments if word.startswith(NAME)), "")
+            found[name] = process
+    return found
+
+
+def _read(pid: int, what: str) -> list[str]:
+    """The strings of /proc/<pid>/cmdline or environ; none where the process has gone or is not ours to read."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def containers(layout: Layout) -> list[Container]:
+    """Every process of a container: its working folder, or LOCAL_DIRS in its environment, lies in a node's folder."""
+    found = []
+    for pid in _all():
+        place = _place(layout, pid)
+        if place and identify(pid):
+            found.append(Container(pid, *place, " ".join(_read(pid, "cmdline")).strip()))
+    return found
+
+
+def _place(layout: Layout, pid: int) -> tuple[int, str] | None:
+    """The node and the container that a process belongs to."""
+    nodes = f"{layout.run}/node"
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+    if not folder.startswith(nodes):
+        variables = dict(entry.partition("=")[::2] for entry in _read(pid, "environ"))
+        folder = f"{variables.get('LOCAL_DIRS', '')}/{variables.get('CONTAINER_ID', '')}"
+    if not folder.startswith(nodes):
+        return None
+    node, *parts = folder[len(nodes) :].split("/")
+    container = next((part for part in parts if part.startswith("container_")), "")
+    return (int(node), container) if node.isdecimal() and container else None

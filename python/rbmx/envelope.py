@@ -65,7 +65,7 @@ def header_of(tag: str, start: bytes, name: str) -> dict[str, Any]:
 
 
 def _body(tag: str, line: bytes, name: str) -> bytes:
-    parts = line.rstrip(b"\r\n").split(b" ", 3)
+    parts = line.rstrip(b"\r\n\t").split(b" ", 3)  # Hadoop streaming ends a line that has no tab with one
     if len(parts) != 4 or parts[0] != tag.encode("ascii"):
         raise DataError(f"{name}: damaged line: expected it to start with {tag}, got {line[:40]!r}")
     _, length, crc, body = parts

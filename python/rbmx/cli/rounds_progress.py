@@ -75,6 +75,5 @@ def _line(job: Round, record: RoundRecord) -> str:
     if record.validation_reconstruction_error is not None:
         text += f", validation error {record.validation_reconstruction_error:.5f}"
     return (
-        f"{text}, {record.seconds:.1f} s (slowest shard {record.slowest_shard:.1f} s, "
-        f"all else {record.fixed_seconds:.1f} s)"
+        f"{text}, {record.seconds:.1f} s (shards {record.work_seconds:.1f} s, fixed cost {record.fixed_seconds:.1f} s)"
     )

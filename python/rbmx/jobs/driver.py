@@ -114,6 +114,7 @@ class _Loop:
         except (DataError, ArithmeticError, JobError) as error:
             raise type(error)(f"round {job.number + 1}: {error}{self._what_is_left(job)}") from error
         seconds = time.perf_counter() - started
+        in_turn = sum if self._engine.runner == "inline" else max
         rows = sum(merged.rows.values()) * job.settings.local_epochs
         record = RoundRecord(
             following.number,
@@ -123,7 +124,7 @@ class _Loop:
             job.settings.learning_rate(job.number),
             *self._monitor.measure(following.params),
             shards=len(merged.rows),
-            slowest_shard=max(sum(parts.values()) for parts in merged.seconds.values()),
+            work_seconds=in_turn([sum(parts.values()) for parts in merged.seconds.values()]),
         )
         following = replace(following, history=[*job.history, record])
         if self._checkpoint is not None:

@@ -45,16 +45,16 @@ class RoundRecord(EpochRecord):
 
     Attributes:
         shards: how many took part.
-        slowest_shard: seconds that the slowest of them worked.
+        work_seconds: what the slowest of them worked; of all, where they work in turn (inline).
     """
 
     shards: int = 1
-    slowest_shard: float = 0.0
+    work_seconds: float = 0.0
 
     @property
     def fixed_seconds(self) -> float:
-        """What the round took beyond its slowest shard: submitting, starting, merging."""
-        return self.seconds - self.slowest_shard
+        """What the round took beyond that: submitting, starting, merging."""
+        return self.seconds - self.work_seconds
 
 
 def record_from_json(values: dict[str, Any]) -> EpochRecord:

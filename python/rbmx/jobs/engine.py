@@ -81,19 +81,19 @@ class Engine:
 
     def files(self, uri: str) -> list[str]:
         """The files that a folder or a pattern on HDFS holds."""
-        with self._runner([]) as runner, _reported(uri):
+        with self._runner() as runner, _reported(uri):
             found = sorted(runner.fs.ls(uri))
         return [file for file in found if not file.rsplit("/", 1)[1].startswith(("_", "."))]
 
     def copy_start(self, uri: str, target: Path, limit: int) -> bool:
         """Copy up to `limit` bytes of a file on HDFS, whole lines only; True if that is all of it."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             command = [*runner.fs.hadoop.get_hadoop_bin(), "fs", "-cat", uri]
         return _copy_start(command, uri, target, limit)
 
     def upload(self, files: Sequence[Path], uri: str) -> None:
         """Put local files into a new folder on HDFS, which appears whole or not at all."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         unfinished = f"{uri}._uploading"
         _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", unfinished], uri)
@@ -103,23 +103,23 @@ class Engine:
 
     def upload_file(self, file: Path, uri: str) -> None:
         """Put a local file at a URI on HDFS, where it appears whole or not at all."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         _hadoop([*hadoop, "fs", "-mkdir", "-p", uri.rsplit("/", 1)[0]], uri)
         _hadoop([*hadoop, "fs", "-put", "-f", str(file), uri], uri)  # by way of a file ._COPYING_ that is renamed
 
     def exists(self, uri: str) -> bool:
         """Whether there is something at a URI."""
-        with self._runner([]) as runner, _reported(uri):
+        with self._runner() as runner, _reported(uri):
             return bool(runner.fs.exists(uri))
 
     def remove(self, uri: str) -> None:
         """Remove a folder on HDFS."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", uri], uri)
 
-    def _runner(self, words: Sequence[str]) -> Any:
+    def _runner(self, words: Sequence[str] = ("--round-file", "none")) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]

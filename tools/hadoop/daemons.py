@@ -16,7 +16,7 @@ from tools.hadoop.java import Java
 from tools.hadoop.layout import Layout
 from tools.hadoop.processes import NAME
 
-__all__ = ["names", "node_of", "spawn", "title", "wait_until"]
+__all__ = ["check_running", "kind_of", "names", "node_of", "spawn", "title", "wait_until"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def spawn(layout: Layout, java: Java, name: str, *arguments: str) -> subprocess.
     flags = [flag.replace("@name@", "-".join([name, *arguments])) for flag in jvm_flags(layout, java)]
     command = [
         *(str(layout.enter), str(java.binary), *flags, f"-Xmx{kind.heap}m", layout.mark, f"{NAME}{name}"),
-        *(f"-Dhadoop.log.dir={layout.logs}", f"-Dyarn.log.dir={layout.logs}"),
+        *(f"-Dhadoop.log.dir={layout.logs}", f"-Dyarn.log.dir={layout.logs}", f"-Djava.io.tmpdir={layout.temporary}"),
         *("-cp", f"{layout.lib}/*:{configuration}", kind.main, *arguments),
     ]
     environment = {

@@ -20,6 +20,7 @@ __all__ = ["NAME", "Container", "Process", "containers", "daemons", "end", "iden
 
 
 NAME = "-Drbmx.daemon="  # what a daemon's command line calls it
+GONE = 20.0  # seconds a killed process may take to go
 
 
 class Process(NamedTuple):
@@ -62,33 +63,21 @@ def resident_mb(process: Process) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
-def end(processes: Iterable[Process], *, patience: float = 0.0) -> None:
-    """SIGTERM, `patience` seconds for them to go, then SIGKILL; without patience SIGKILL at once."""
-    left = [process for process in processes if is_alive(process)]
-    if patience:
-        left = _wait(_send(left, signal.SIGTERM), patience)
-    _wait(_send(left, signal.SIGKILL), 5.0)
-
-
-def _send(processes: list[Process], number: signal.Signals) -> list[Process]:
-    for process in processes:
-        if is_alive(process):
-            try:
-                os.kill(process.pid, number)
-            except ProcessLookupError:
-                continue
-            except PermissionError:
-                raise ClusterError(
-                    f"process {process.pid} of the cluster belongs to another user: stop it as that user"
-                ) from None
-    return processes
-
-
-def _wait(processes: list[Process], seconds: float) -> list[Process]:
-    deadline = time.monotonic() + seconds
-    while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
+def end(processes: Iterable[Process]) -> None:
+    """SIGKILL the processes that are still the same, and wait until they are gone."""
+    left = list(processes)
+    for process in filter(is_alive, left):
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            raise ClusterError(f"process {process.pid} of the cluster is another user's: stop it as them") from None
+    deadline = time.monotonic() + GONE
+    while left := [process for process in left if is_alive(process)]:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"process {left[0].pid} is still there {GONE:g} s after SIGKILL: the disk may hang")
+        time.sleep(0.02)
 
 
 def _all() -> Iterator[int]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from tools.hadoop.errors import ClusterError
 from tools.hadoop.layout import Layout
-from tools.hadoop.processes import NAME, Process, identify
+from tools.hadoop.processes import NAME, Process, identify, launch
 
 __all__ = ["WAYS", "check", "enter_script", "get", "hold", "is_inside", "raise_loopback", "way"]
 
@@ -71,9 +71,7 @@ def check() -> None:
 def hold(layout: Layout) -> Process:
     """Start the process that keeps this namespace alive and by which others enter it."""
     command = [sys.executable, "-I", "-S", "-c", HOLD, layout.mark, f"{NAME}network"]
-    holder = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    holder = launch(command, layout.run, layout.log("network"), {})
     process = identify(holder.pid)
     if process is None:
         raise ClusterError(f"the process that holds the cluster's network ended with exit status {holder.wait()}")

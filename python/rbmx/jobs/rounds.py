@@ -16,7 +16,7 @@ from rbmx.jobs.archive import shipping_options
 from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
 from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import DEFAULT_SHARDS, Inputs, open_inputs, require_width
-from rbmx.jobs.mapper import propagate
+from rbmx.jobs.reading import propagate
 from rbmx.jobs.round import Round, load_round
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams

@@ -29,8 +29,8 @@ BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint"}
 BELOW["rbm"] = BELOW["layer"] | {"layer"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
-BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report"}
-BELOW["cli"] = BELOW["cli"] | {"bench", "jobs"}
+BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs"}
+BELOW["cli"] = BELOW["cli"] | {"bench"}
 
 
 def module_of(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rbmx.backends import Rows, backend_for
@@ -57,11 +56,11 @@ def read_shard_line(line: bytes, job: Round) -> Given:
     return Given(name, header.shard, rows, header.first_row, shard.name)
 
 
-def read_text(lines: Sequence[bytes], job: Round) -> Given:
-    """The rows of a split of CSV text, named by its bytes: the same split is the same shard in every round.
+def read_text(text: bytes, job: Round) -> Given:
+    """The rows of a split of CSV text, named by what they hold: the same split is the same shard in every round.
 
     Args:
-        lines: without their newlines.
+        text: whole lines.
         job: how they are read.
 
     Raises:
@@ -70,7 +69,6 @@ def read_text(lines: Sequence[bytes], job: Round) -> Given:
     settings, where = job.settings, _split_name()
     if settings.merge == "gradient":
         raise DataError(f"{where}: merge='gradient' needs rows with global numbers: make shards by rbmx shard")
-    text = b"\n".join([*lines, b""])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of skipped lines, which are counted
         source = CsvText(text, label=settings.label, on_bad_row=settings.on_bad_row, name=where)
@@ -78,7 +76,8 @@ def read_text(lines: Sequence[bytes], job: Round) -> Given:
         rows = Dataset(source, settings.encoding).load()
     if (settings.kind == "bits") != isinstance(rows, PackedBits):
         raise DataError(f"{where}: expected {settings.kind} as in the first rows; say --binarize or --scale")
-    digest = hashlib.blake2b(text, digest_size=8).hexdigest()
+    values = rows.words if isinstance(rows, PackedBits) else rows
+    digest = hashlib.blake2b(values.data, digest_size=8).hexdigest()
     return Given(Name(digest), int(digest, 16), rows, 0, where, source.n_skipped or 0)
 
 

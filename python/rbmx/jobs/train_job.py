@@ -65,6 +65,13 @@ class TrainJob(MRJob):  # type: ignore[misc]  # mrjob has no types
         use_container_threads()
         self._mapper = Mapper(load_round(self.options.round_file), _TaskWatch(self))
 
+    def run_mapper(self, step_num: int = 0) -> None:
+        """A task's whole input at once; Spark, which has no streams, calls mapper and mapper_final."""
+        _, write = self.pick_protocols(step_num, "mapper")
+        self.mapper_init()
+        for record in self._mapper.stream(self.stdin):
+            self.stdout.write(write(KEY, write_record(record)) + b"\n")
+
     def mapper(self, _: None, line: bytes) -> Iterator[tuple[bytes, bytes]]:
         """A shard line is trained at once, a row of CSV waits for the others of its split."""
         return _keyed(self._mapper.line(line))

@@ -106,6 +106,7 @@ class _Loop:
             lines, _ = self._engine.run(
                 self._round_file,
                 self._inputs.paths,
+                shards=self._inputs.shards,
                 whole_files=self._inputs.whole_files,
                 on_progress=lambda share: self._watcher.on_map(job, share),
             )

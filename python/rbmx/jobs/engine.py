@@ -21,6 +21,7 @@ Runner = Literal["inline", "local", "hadoop", "spark"]
 RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
 ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
 MAP_PROGRESS = re.compile(r"map +(\d+)%")
+HADOOP_JOB = re.compile(r"Running job: (job_\d+_\d+)")
 TASK_ERROR = re.compile(r"^\w*(?:Error|Exception)\b.*|^rbmx: .*|.*\bSIGKILL\b.*")
 
 
@@ -51,6 +52,7 @@ class Engine:
         round_file: Path,
         inputs: Sequence[str],
         *,
+        shards: int,
         whole_files: bool,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> tuple[list[bytes], dict[str, int]]:
@@ -59,25 +61,34 @@ class Engine:
         Args:
             round_file: the model of the round.
             inputs: files or URIs.
-            whole_files: each file is one split (shards); otherwise the engine splits text as it likes.
+            shards: how many there are, or are asked for.
+            whole_files: each file is one split; otherwise the engine splits text as it likes.
             on_progress: hears the share of the map work done, where the engine tells.
 
         Raises:
             JobError: the engine failed; the message holds the cause it gave.
         """
+        splits = ONE_SPLIT_A_FILE if whole_files else {"mapreduce.job.maps": str(shards)}
         words = ["--round-file", str(round_file), *inputs]
-        if whole_files and self.runner == "hadoop":
-            words = [*_flags(ONE_SPLIT_A_FILE), *words]
-        with _listening(on_progress) as heard, self._runner(words) as runner:
+        with _listening(on_progress) as heard, self._runner(words, splits) as runner:
             try:
                 runner.run()
                 lines = b"".join(runner.cat_output()).splitlines()
+            except KeyboardInterrupt:
+                if heard.job is not None:  # it would go on without its driver
+                    _hadoop([*runner.get_hadoop_bin(), "job", "-kill", heard.job], heard.job)
+                raise
             except Exception as error:
-                raise JobError(f"{self.runner}: {_cause(error, heard)}") from error
+                raise JobError(f"{self.runner}: {_cause(error, heard.errors)}") from error
             counters: dict[str, int] = {}
             for step in runner.counters():
                 counters |= step.get("rbmx", {})
             return lines, counters
+
+    @property
+    def remote_folder(self) -> str:
+        """Where this engine's temporary files lie on HDFS."""
+        return f"{home()}/{self.folder.name}"
 
     def files(self, uri: str) -> list[str]:
         """The files that a folder or a pattern on HDFS holds."""
@@ -113,18 +124,23 @@ class Engine:
         with self._runner() as runner, _reported(uri):
             return bool(runner.fs.exists(uri))
 
-    def remove(self, uri: str) -> None:
-        """Remove a folder on HDFS."""
-        with self._runner() as runner:
-            hadoop = runner.fs.hadoop.get_hadoop_bin()
-        _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", uri], uri)
+    def clean_up(self) -> None:
+        """Remove the temporary files on HDFS."""
+        if self.runner == "hadoop":
+            with self._runner() as runner:
+                hadoop = runner.fs.hadoop.get_hadoop_bin()
+            _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", self.remote_folder], self.remote_folder)
 
-    def _runner(self, words: Sequence[str] = ("--round-file", "none")) -> Any:
+    def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: dict[str, str] | None = None) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
+        logging.getLogger("mrjob").addHandler(logging.NullHandler())  # it speaks through _listening, or not at all
+        own = splits or {} if self.runner == "hadoop" else {}
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
-        local = ["--local-tmp-dir", str(self.folder)]
-        all_words = ["-r", self.runner, *conf, *local, *_flags(self.jobconf), *self.options, *words]
+        temporary = ["--local-tmp-dir", str(self.folder), "--cleanup", "NONE"]
+        if self.runner == "hadoop":
+            temporary += ["--hadoop-tmp-dir", self.remote_folder.removeprefix("hdfs://")]
+        all_words = ["-r", self.runner, *conf, *temporary, *_flags(own | self.jobconf), *self.options, *words]
         return TrainJob(all_words).make_runner()
 
 
@@ -138,29 +154,32 @@ def _flags(jobconf: dict[str, str]) -> list[str]:
 
 
 class _Listener(logging.Handler):
-    """Hears what mrjob logs: progress, and the lines that explain a failure."""
+    """Hears what mrjob logs: progress, the job's id, and the lines that explain a failure."""
 
     def __init__(self, on_progress: Callable[[float], object]) -> None:
         super().__init__(logging.DEBUG)
         self.on_progress = on_progress
         self.errors: list[str] = []
+        self.job: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if match := MAP_PROGRESS.search(text):
             self.on_progress(int(match[1]) / 100)
+        if match := HADOOP_JOB.search(text):
+            self.job = match[1]
         if record.levelno >= logging.ERROR:
             self.errors.append(text)
 
 
 @contextmanager
-def _listening(on_progress: Callable[[float], object]) -> Iterator[list[str]]:
+def _listening(on_progress: Callable[[float], object]) -> Iterator[_Listener]:
     logger, listener = logging.getLogger("mrjob"), _Listener(on_progress)
     before = logger.level
     logger.addHandler(listener)
     logger.setLevel(min(before or logging.INFO, logging.INFO))
     try:
-        yield listener.errors
+        yield listener
     finally:
         logger.removeHandler(listener)
         logger.setLevel(before)
@@ -168,7 +187,9 @@ def _listening(on_progress: Callable[[float], object]) -> Iterator[list[str]]:
 
 def _cause(error: Exception, heard: Sequence[str]) -> str:
     """The most telling line of what mrjob logged, else the error's own words."""
-    lines = [line.strip() for text in heard for line in text.splitlines() if line.strip()]
+    if isinstance(error, FileNotFoundError) and error.filename == "hadoop":
+        return _no_hadoop(error)
+    lines = [line.strip().removeprefix("STDERR: ") for text in heard for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if TASK_ERROR.match(line)]
     last = (telling or lines or [""])[-1]
     own = str(error) or type(error).__name__
@@ -181,7 +202,7 @@ def _reported(uri: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise JobError(f"{uri}: {_explained(_cause(error, heard))}") from error
+            raise JobError(f"{uri}: {_explained(_cause(error, heard.errors))}") from error
 
 
 def _hadoop(command: Sequence[str], uri: str) -> None:
@@ -222,6 +243,7 @@ def _last_line(text: str) -> str:
 def _explained(message: str) -> str:
     """The words of Hadoop, with what to do where the cause is common."""
     if "Connection refused" in message or "ConnectException" in message:
+        message = message.split("; For more details")[0]
         return f"cannot reach the cluster: {message}; is it up (make hadoop-up), and HADOOP_CONF_DIR right?"
     if "could only be written to 0 of the" in message or "DSQuotaExceeded" in message or "No space left" in message:
         return f"HDFS is out of space: {message}"

@@ -60,7 +60,7 @@ def test_each_change_of_one_byte_is_an_error():
     line = seal(TAG, {"rows": 3, "of": "a b"}, b"\x00\x01\xfe\xff12345")
     for place in range(len(line)):
         for value in set(range(256)) - {line[place]}:
-            with pytest.raises(DataError, match="^there: damaged line"):
+            with pytest.raises(DataError, match=r"^there: damaged line"):
                 unseal(TAG, line[:place] + bytes([value]) + line[place + 1 :], "there")
 
 
@@ -102,7 +102,7 @@ def test_an_error_says_what_was_expected_and_shows_little_of_the_line():
 )
 def test_a_header_that_is_no_json_object_is_an_error_although_its_crc_fits(header: bytes):
     for read in (unseal, header_of):
-        with pytest.raises(DataError, match="^line: damaged line: .") as caught:
+        with pytest.raises(DataError, match=r"^line: damaged line: .") as caught:
             read(TAG, by_hand(header), "line")
         assert len(str(caught.value)) < 200
 

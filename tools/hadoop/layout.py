@@ -32,8 +32,8 @@ class Layout:
 
     @property
     def lib(self) -> Path:
-        """All jars, flat."""
-        return self.folder / "lib"
+        """All jars, flat; the place that a link leads to, so that a class archive fits every folder that shares it."""
+        return (self.folder / "lib").resolve()
 
     @property
     def run(self) -> Path:

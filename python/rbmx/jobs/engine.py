@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rbmx.errors import JobError
+from rbmx.jobs.hadoop_failures import explained, why_job_failed
 
 __all__ = ["RUNNERS", "Engine", "Runner", "home"]
 
@@ -79,7 +80,7 @@ class Engine:
                     _hadoop([*runner.get_hadoop_bin(), "job", "-kill", heard.job], heard.job)
                 raise
             except Exception as error:
-                raise JobError(f"{self.runner}: {_cause(error, heard.errors)}") from error
+                raise JobError(f"{self.runner}: {self._cause(error, heard)}") from error
             counters: dict[str, int] = {}
             for step in runner.counters():
                 counters |= step.get("rbmx", {})
@@ -131,6 +132,13 @@ class Engine:
                 hadoop = runner.fs.hadoop.get_hadoop_bin()
             _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", self.remote_folder], self.remote_folder)
 
+    def _cause(self, error: Exception, heard: _Listener) -> str:
+        from mrjob.step import StepFailedException
+
+        if self.runner == "hadoop" and isinstance(error, StepFailedException):
+            return why_job_failed(heard.errors, heard.job)
+        return _cause(error, heard.errors)
+
     def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: dict[str, str] | None = None) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
@@ -168,7 +176,7 @@ class _Listener(logging.Handler):
             self.on_progress(int(match[1]) / 100)
         if match := HADOOP_JOB.search(text):
             self.job = match[1]
-        if record.levelno >= logging.ERROR:
+        if record.levelno >= logging.ERROR or "failed with state" in text:
             self.errors.append(text)
 
 
@@ -202,7 +210,7 @@ def _reported(uri: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise JobError(f"{uri}: {_explained(_cause(error, heard.errors))}") from error
+            raise JobError(f"{uri}: {explained(_cause(error, heard.errors))}") from error
 
 
 def _hadoop(command: Sequence[str], uri: str) -> None:
@@ -211,7 +219,7 @@ def _hadoop(command: Sequence[str], uri: str) -> None:
     except OSError as error:
         raise JobError(_no_hadoop(error)) from error
     if done.returncode:
-        raise JobError(f"{uri}: {_explained(_last_line(done.stderr))}")
+        raise JobError(f"{uri}: {explained(_last_line(done.stderr))}")
 
 
 def _copy_start(command: Sequence[str], uri: str, target: Path, limit: int) -> bool:
@@ -230,7 +238,7 @@ def _copy_start(command: Sequence[str], uri: str, target: Path, limit: int) -> b
             process.kill()
         errors = process.stderr.read().decode("utf-8", "replace")
     if complete and process.returncode:
-        raise JobError(f"{uri}: {_explained(_last_line(errors))}")
+        raise JobError(f"{uri}: {explained(_last_line(errors))}")
     return complete
 
 
@@ -238,16 +246,6 @@ def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [line for line in lines if line.startswith(("ls:", "cat:", "put:", "mkdir:", "mv:", "rm:"))]
     return (named or lines or ["no message"])[-1]
-
-
-def _explained(message: str) -> str:
-    """The words of Hadoop, with what to do where the cause is common."""
-    if "Connection refused" in message or "ConnectException" in message:
-        message = message.split("; For more details")[0]
-        return f"cannot reach the cluster: {message}; is it up (make hadoop-up), and HADOOP_CONF_DIR right?"
-    if "could only be written to 0 of the" in message or "DSQuotaExceeded" in message or "No space left" in message:
-        return f"HDFS is out of space: {message}"
-    return message
 
 
 def _no_hadoop(error: OSError) -> str:

@@ -37,7 +37,7 @@ def probable(cause: str, log: str = "syslog") -> list[str]:
             "a task's Python ended without a word, with exit status 3",
         ),
         (
-            "java.lang.RuntimeException: PipeMapRed.waitOutputThreads(): subprocess failed with code 137",
+            "Error: java.lang.RuntimeException: PipeMapRed.waitOutputThreads(): subprocess failed with code 137",
             "a task's Python ended without a word, by signal 9",
         ),
         ("{}\njava.io.IOException: Stream closed\n\tat a.b(c)", "a task's Python ended without a word"),

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -108,10 +108,16 @@ class Engine:
         with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         unfinished = f"{uri}._uploading"
-        _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", unfinished], uri)
-        _hadoop([*hadoop, "fs", "-mkdir", "-p", unfinished], uri)
-        _hadoop([*hadoop, "fs", "-put", *map(str, files), unfinished], uri)
-        _hadoop([*hadoop, "fs", "-mv", unfinished, uri], uri)
+        remove = [*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", unfinished]
+        _hadoop(remove, uri)
+        try:
+            _hadoop([*hadoop, "fs", "-mkdir", "-p", unfinished], uri)
+            _hadoop([*hadoop, "fs", "-put", *map(str, files), unfinished], uri)
+            _hadoop([*hadoop, "fs", "-mv", unfinished, uri], uri)
+        except BaseException:
+            with suppress(JobError):  # the first error is the one to tell
+                _hadoop(remove, uri)
+            raise
 
     def upload_file(self, file: Path, uri: str) -> None:
         """Put a local file at a URI on HDFS, where it appears whole or not at all."""

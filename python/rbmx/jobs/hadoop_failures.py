@@ -27,13 +27,15 @@ def why_job_failed(said: Sequence[str], job: str | None) -> str:
     lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]
     log = next((found[1] for line in lines if (found := LOG.search(line))), None)
     rest = f" (log: {log})" if log else ""
-    if told := [line for line in lines if OF_PYTHON.fullmatch(line)]:
+    if job and not log:
+        rest = f"; yarn logs -applicationId {job.replace('job', 'application', 1)} says more"
+    thrown = [found[1] for line in lines if (found := OF_JAVA.fullmatch(line))]
+    if told := [line for line in lines if OF_PYTHON.fullmatch(line) and not OF_JAVA.fullmatch(line)]:
         return told[-1] + rest
-    if thrown := [found[1] for line in lines if (found := OF_JAVA.fullmatch(line))]:
+    if thrown:
         return explained(thrown[0]) + rest
     end = next((found[1] for text in said if (found := END.search(text))), None)
-    application = f"; yarn logs -applicationId {job.replace('job', 'application', 1)} says more" if job else ""
-    return f"the job failed: {end}{application}" if end else (lines or ["no message"])[-1] + rest
+    return (f"the job failed: {end}" if end else (lines or ["no message"])[-1]) + rest
 
 
 def explained(message: str) -> str:

@@ -4,7 +4,7 @@ DEMO := build/env-demo
 TEST := build/env-test
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: help demo test test-avx512 test-hadoop lint format bench hadoop-up hadoop-down hadoop-cds clean
+.PHONY: help demo test test-avx512 test-hadoop test-hadoop-short lint format bench hadoop-up hadoop-down hadoop-cds clean
 
 # hadoop-up: nodes, profile of settings, first port, a network of its own (auto, yes, no), CDS=1 for a class archive
 NODES = 1
@@ -20,7 +20,7 @@ help:
 	@echo "make hadoop-up [NODES=3] [PROFILE=paper] [BASE=21000] [PRIVATE=auto] [CDS=1]  a real Hadoop on loopback"
 	@echo "make hadoop-down  stop it, leaving no process and no data"
 	@echo "make hadoop-cds   make the class archive that lets its JVMs start faster (a minute, once)"
-	@echo "make test-hadoop  the tests on the real Hadoop (Java 17, Maven)"
+	@echo "make test-hadoop  the tests on the real Hadoop (Java 17, Maven); test-hadoop-short: one node, three jobs"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make format  let ruff and clang-format rewrite the sources"
 	@echo "make bench   rbmx beside its peers; results in build/bench"
@@ -52,7 +52,10 @@ test-avx512:
 	build/env-avx512/bin/python -m pytest tests/test_install.py tests/kernels tests/golden
 
 test-hadoop: $(TEST)/.ready
-	$(TEST)/bin/python -m pytest -m hadoop --durations=5 tests/hadoop
+	$(TEST)/bin/python -m pytest -m hadoop -s --durations=5 tests/hadoop
+
+test-hadoop-short: $(TEST)/.ready
+	$(TEST)/bin/python -m pytest -m hadoop_short -s --durations=5 tests/hadoop
 
 hadoop-up:
 	@$(PYTHON) -m tools.hadoop up --nodes "$(NODES)" --profile "$(PROFILE)" --base "$(BASE)" --private "$(PRIVATE)" \

@@ -1,4 +1,4 @@
-"""A run folder to play with, and a java and jars that only pretend: no Java and no Maven are needed."""
+"""A run folder to play with, a java and jars that only pretend, and the real cluster that the tests of a kind share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.hadoop.slow_job import SlowJob
+from tests.hadoop.user import BASE, User
 from tools.hadoop import assemble
 from tools.hadoop.cluster import Cluster
+from tools.hadoop.errors import ClusterError
+from tools.hadoop.java import find_java
 from tools.hadoop.layout import REPOSITORY, Layout
 
 # It writes what it was asked to do, and then sleeps as a daemon would; one daemon may be told to die.
@@ -75,3 +79,47 @@ def run_hadoop(hadoop: Callable[..., subprocess.Popen[str]]) -> Callable[..., tu
             return process.returncode, said
 
     return run
+
+
+@pytest.fixture(scope="session")
+def jars() -> Path:
+    """The folder of Hadoop's jars, fetched if need be."""
+    kept = Layout.of(REPOSITORY / "build" / "hadoop")
+    try:
+        find_java()
+        if not assemble.is_assembled(kept):
+            kept.folder.mkdir(parents=True, exist_ok=True)
+            assemble.assemble(kept)
+    except ClusterError as error:
+        pytest.skip(f"no Hadoop here: {error}")
+    return kept.lib
+
+
+@pytest.fixture(scope="session")
+def up(request: pytest.FixtureRequest, jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
+    """A real cluster with as many nodes as the test asks for; torn down afterwards whatever the tests did to it.
+
+    pytest groups the tests by their number of nodes, so that each cluster is started once, whatever the files.
+    """
+    layout = Layout.of(tmp_path_factory.mktemp("cluster"))
+    (layout.folder / "lib").symlink_to(jars)
+    for made in (REPOSITORY / "build" / "hadoop").glob("classes-*.jsa"):  # a class archive, if there is one: faster
+        (layout.folder / made.name).symlink_to(made)
+    command = [sys.executable, "-m", "tools.hadoop", "up", "--folder", str(layout.folder), "--base", str(BASE)]
+    command += ["--nodes", str(request.param)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    yield layout
+    Cluster(layout).stop()
+
+
+@pytest.fixture
+def user(up: Layout, tmp_path: Path) -> User:
+    """Somebody who uses the cluster, with an empty folder to work in."""
+    return User(up, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def slow_job(tmp_path_factory: pytest.TempPathFactory) -> SlowJob:
+    """A job long enough to be disturbed, what it comes to when it is not, and its model after the first round."""
+    return SlowJob.prepare(tmp_path_factory.mktemp("slow"))

@@ -68,7 +68,7 @@ def test_a_full_hdfs_before_anything_is_there(user: User, slow_job: SlowJob) -> 
     user.hadoop("fs", "-mkdir", "/full")
     user.hadoop("dfsadmin", "-setSpaceQuota", "1k", "/full")
     (user.folder / "rows.csv").write_text("1,0\n0,1\n")
-    _, said = user.rbmx("shard", "rows.csv", "-n", "2", "-o", "hdfs:///full/shards", status=1)
+    _, said = user.rbmx("shard", "rows.csv", "--label", "none", "-n", "2", "-o", "hdfs:///full/shards", status=1)
     print(f"\n{said}")
     assert said.startswith("rbmx: hdfs:///full/shards: HDFS is out of space: ")
     assert len(said.splitlines()) == 1

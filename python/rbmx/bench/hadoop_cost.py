@@ -158,15 +158,16 @@ def _speedups(
     shards = 2 * max(nodes)
     measured: dict[int, float] = {}
     fixed = work = 0.0
-    held = False
+    held = True
     for n in nodes:
-        with running_cluster(folder, n) as cluster, cluster.nodes_held_to(HALF_A_CORE, n) as held:
+        with running_cluster(folder, n) as cluster, cluster.nodes_held_to(HALF_A_CORE, n) as allowed:
             if n == nodes[0]:
                 fixed = _seconds(_train(cluster, images[:TINY_ROWS], shards, rounds).history)
             heavy = _train(cluster, images, shards, rounds, local_epochs=epochs)
         measured[n] = _seconds(heavy.history)
         if n == nodes[0]:
             work = (measured[n] - fixed) * n
+        held = held and allowed
         if not held:
             break
     return [Speedup(n, measured.get(n), fixed + work / n) for n in nodes], held

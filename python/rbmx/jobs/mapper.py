@@ -113,8 +113,9 @@ class Mapper:
                 warnings.simplefilter("ignore")  # skipped lines are counted below
                 source = CsvText(text, label=settings.label, on_bad_row=settings.on_bad_row, name=where)
                 self._require_width(source.n_visible, where)
-                rows = Dataset(source, settings.encoding).load()
-            self._watch.count("bad rows", source.n_skipped or 0)
+                dataset = Dataset(source, settings.encoding)
+                rows = dataset.load()
+            self._watch.count("bad rows", getattr(dataset.source, "n_skipped", 0))
             if (settings.kind == "bits") != isinstance(rows, PackedBits):
                 raise DataError(f"{where}: expected {settings.kind} as in the first rows; say --binarize or --scale")
             digest = hashlib.blake2b(text, digest_size=8)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
+from rbmx.data.opening import UNSET, Unset
 from rbmx.files import require_writable
 from rbmx.jobs.archive import shipping_options
 from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
@@ -96,7 +97,7 @@ def train_rounds(
     *,
     shards: int | None = None,
     runner: Runner = "inline",
-    label: Literal["first", "last"] | None = None,
+    label: Literal["first", "last"] | Unset | None = UNSET,
     binarize: float | Literal["sample"] | None = None,
     scale: float | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
@@ -128,7 +129,7 @@ def train_rounds(
         n_hidden: hidden units; not with `resume`.
         shards: how many; None: 4, or as many as `data` holds.
         runner: "inline" (this process), "local" (processes), "hadoop" or "spark".
-        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source.
+        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source; CSV text wants a label.
         visible, hidden, init_std: of new parameters.
         lower: frozen layers below, from the data up; the model is trained on what they make of the data.
         validation: data to measure after each round, never trained on.
@@ -159,16 +160,18 @@ def train_rounds(
     earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume
     bottom = lower[0].visible if lower else visible
     encoding = Encoding(binarize, scale, settings.get("seed", 0), unbounded=bottom != "bernoulli")
+    told = None if isinstance(label, Unset) else label
     reading = (
-        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=label, on_bad_row=on_bad_row)
+        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=told, on_bad_row=on_bad_row)
     )
+    unlabelled = earlier is None and isinstance(label, Unset)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
-        inputs = open_inputs(data, shards, engine, reading)
+        inputs = open_inputs(data, shards, engine, reading, refuse_csv=unlabelled)
         try:
             if earlier is not None:
                 job = go_on(earlier, rounds, inputs)
             else:
-                plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
+                plan = job_settings(shards=inputs.shards, rounds=rounds, label=told, on_bad_row=on_bad_row, **settings)
                 n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
                 key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
                 params = RBMParams.initial(

@@ -201,9 +201,9 @@ def _new_job(args: argparse.Namespace) -> dict[str, Any]:
     facts = {"command": args.command_line, "data": args.data, "version": version("rbmx")}
     if args.label is not None:
         facts[LABEL] = args.label
+        given["label"] = None if args.label == "none" else args.label
     return {
         "n_hidden": args.hidden,
-        "label": None if args.label in (None, "none") else args.label,
         "binarize": None if args.binarize == "none" else args.binarize,
         "scale": args.scale,
         "lower": [_frozen(path) for path in args.lower],

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
+from rbmx.data.opening import UNSET, Unset
 from rbmx.errors import JobError
 from rbmx.files import require_writable
 from rbmx.jobs.archive import shipping_options
@@ -106,7 +107,7 @@ def train_rounds(
     *,
     shards: int | None = None,
     runner: Runner = "inline",
-    label: Literal["first", "last"] | None = None,
+    label: Literal["first", "last"] | Unset | None = UNSET,
     binarize: float | Literal["sample"] | None = None,
     scale: float | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
@@ -136,9 +137,9 @@ def train_rounds(
         data: an array, a path of CSV, IDX or .npy, a folder or glob of shards (rbmx shard), or an hdfs:// URI of shards
             or of CSV text.
         n_hidden: hidden units; not with `resume`.
-        shards: how many; None: 4, or as many as `data` holds.
+        shards: how many; None: 4, or as many as `data` holds, or those of the job that is resumed.
         runner: "inline" (this process), "local" (processes), "hadoop" or "spark".
-        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source.
+        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source; CSV text wants a label.
         visible, hidden, init_std: of new parameters.
         lower: frozen layers below, from the data up; the model is trained on what they make of the data.
         validation: data to measure after each round, never trained on.
@@ -169,15 +170,20 @@ def train_rounds(
     earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume
     bottom = lower[0].visible if lower else visible
     encoding = Encoding(binarize, scale, settings.get("seed", 0), unbounded=bottom != "bernoulli")
+    told = None if isinstance(label, Unset) else label
     reading = (
-        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=label, on_bad_row=on_bad_row)
+        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=told, on_bad_row=on_bad_row)
     )
+    unlabelled = earlier is None and isinstance(label, Unset)
+    if earlier is not None:
+        shards = _same_shards(shards, earlier.settings.shards)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
-        inputs = open_inputs(data, shards, engine, reading)
+        inputs = open_inputs(data, shards, engine, reading, refuse_csv=unlabelled)
         if earlier is not None:
             job = go_on(earlier, rounds, inputs)
         else:
-            plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
+            plan = job_settings(shards=inputs.shards, rounds=rounds, label=told, on_bad_row=on_bad_row, **settings)
+            plan = replace(plan, shards=shards)
             n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
             key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
             params = RBMParams.initial(n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden)
@@ -223,6 +229,13 @@ def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
         )
     config = replace(before.config, epochs=rounds * before.local_epochs)
     return replace(earlier, settings=replace(before, rounds=rounds, config=config))
+
+
+def _same_shards(asked: int | None, before: int | None) -> int | None:
+    """The number of shards of a resumed job."""
+    if asked is not None and before is not None and asked != before:
+        raise ValueError(f"shards: the job was begun with {before}, got {asked}")
+    return asked if before is None else before
 
 
 @contextmanager

@@ -20,9 +20,7 @@ def rows_of(params: RBMParams, n: int) -> Any:
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("shape", [(6, 4), (12, 9), (4, 12)])
-def test_both_directions_give_the_enumerated_partition_function(
-    shape: tuple[int, int], visible: str, machine: Any
-) -> None:
+def test_both_directions_give_the_enumerated_value(shape: tuple[int, int], visible: str, machine: Any) -> None:
     """Well-mixed machines: an error of 0.1 nats would be five standard errors here."""
     params = machine(*shape, scale=0.5, visible=visible)
     exact = log_partition(params).value

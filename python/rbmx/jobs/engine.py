@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import subprocess
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,14 +16,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rbmx.errors import JobError
+from rbmx.jobs import spark
 
 __all__ = ["RUNNERS", "Engine", "Runner", "home"]
 
 Runner = Literal["inline", "local", "hadoop", "spark"]
 RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
-ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
+SPLIT_SIZE = "mapreduce.input.fileinputformat.split.minsize"
+ONE_SPLIT_A_FILE = {"hadoop": {SPLIT_SIZE: str(1 << 40)}, "spark": {f"spark.hadoop.{SPLIT_SIZE}": str(1 << 40)}}
+LAST_RECORDS = 100  # of the log, for failures that leave no error there
 MAP_PROGRESS = re.compile(r"map +(\d+)%")
 TASK_ERROR = re.compile(r"^\w*(?:Error|Exception)\b.*|^rbmx: .*|.*\bSIGKILL\b.*")
+COMMAND = re.compile(r": Command '.*' returned non-zero exit status \d+\.?$", re.DOTALL)  # pages of it
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,18 @@ class Engine:
             JobError: the engine failed; the message holds the cause it gave.
         """
         words = ["--round-file", str(round_file), *inputs]
-        if whole_files and self.runner == "hadoop":
-            words = [*_flags(ONE_SPLIT_A_FILE), *words]
+        if whole_files:
+            words = [*_flags(ONE_SPLIT_A_FILE.get(self.runner, {})), *words]
+        if self.runner == "spark":
+            words = [*self._spark_words(remote=any("://" in path for path in inputs)), *words]
         with _listening(on_progress) as heard, self._runner(words) as runner:
             try:
                 runner.run()
                 lines = b"".join(runner.cat_output()).splitlines()
             except Exception as error:
-                raise JobError(f"{self.runner}: {_cause(error, heard)}") from error
+                raise JobError(f"{self.runner}: {self._cause(error, heard)}") from error
+            if self.runner == "spark":
+                spark.remove_leftovers(runner)
             counters: dict[str, int] = {}
             for step in runner.counters():
                 counters |= step.get("rbmx", {})
@@ -119,13 +129,24 @@ class Engine:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", uri], uri)
 
+    def _cause(self, error: Exception, heard: _Listener) -> str:
+        if self.runner != "spark":
+            return _cause(error, heard.errors)
+        lines = heard.errors or list(heard.last)
+        return spark.explained("\n".join(lines)) or _cause(error, lines)
+
+    def _spark_words(self, *, remote: bool) -> list[str]:
+        with self._runner([]) as runner:
+            return spark.words_for(runner, self.folder, remote=remote)
+
     def _runner(self, words: Sequence[str]) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
         local = ["--local-tmp-dir", str(self.folder)]
         all_words = ["-r", self.runner, *conf, *local, *_flags(self.jobconf), *self.options, *words]
-        return TrainJob(all_words).make_runner()
+        with _listening(lambda _: None):  # else mrjob's first words go to the console
+            return TrainJob(all_words).make_runner()
 
 
 def home() -> str:
@@ -144,23 +165,29 @@ class _Listener(logging.Handler):
         super().__init__(logging.DEBUG)
         self.on_progress = on_progress
         self.errors: list[str] = []
+        self.last: deque[str] = deque(maxlen=LAST_RECORDS)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if match := MAP_PROGRESS.search(text):
             self.on_progress(int(match[1]) / 100)
+        elif match := spark.TASK_PROGRESS.search(text):
+            self.on_progress(int(match[1]) / int(match[2]))
+        elif spark.WAITING in text:
+            warnings.warn(f"rbmx: Spark waits for a worker that is free: {text.strip()}", stacklevel=2)
+        self.last.append(text)
         if record.levelno >= logging.ERROR:
             self.errors.append(text)
 
 
 @contextmanager
-def _listening(on_progress: Callable[[float], object]) -> Iterator[list[str]]:
+def _listening(on_progress: Callable[[float], object]) -> Iterator[_Listener]:
     logger, listener = logging.getLogger("mrjob"), _Listener(on_progress)
     before = logger.level
     logger.addHandler(listener)
     logger.setLevel(min(before or logging.INFO, logging.INFO))
     try:
-        yield listener.errors
+        yield listener
     finally:
         logger.removeHandler(listener)
         logger.setLevel(before)
@@ -171,7 +198,7 @@ def _cause(error: Exception, heard: Sequence[str]) -> str:
     lines = [line.strip() for text in heard for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if TASK_ERROR.match(line)]
     last = (telling or lines or [""])[-1]
-    own = str(error) or type(error).__name__
+    own = COMMAND.sub("", str(error)) or type(error).__name__
     return f"{last} ({own})" if last and last not in own else own
 
 
@@ -181,7 +208,7 @@ def _reported(uri: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise JobError(f"{uri}: {_explained(_cause(error, heard))}") from error
+            raise JobError(f"{uri}: {_explained(_cause(error, heard.errors))}") from error
 
 
 def _hadoop(command: Sequence[str], uri: str) -> None:

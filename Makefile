@@ -29,9 +29,9 @@ help:
 
 # Each environment is made once, and again when the build or its settings change.
 $(DEMO)/.ready: $(NATIVE)
-	@echo "setting up $(DEMO): NumPy and matplotlib, no torch; building the native kernels (a minute or two)"
+	@echo "setting up $(DEMO): NumPy, matplotlib and mrjob, no torch; building the native kernels (a minute or two)"
 	@test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	@$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[report]"
+	@$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[report,hadoop]"
 	@touch $@
 
 $(TEST)/.ready: $(NATIVE)

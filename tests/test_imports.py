@@ -19,15 +19,17 @@ BELOW: dict[str, set[str]] = {
     **LEAVES,
     "backends": {"params", "rng", "bits", "units", "errors"},
 }
+BELOW["envelope"] = {"errors"}
 BELOW["samplers"] = BELOW["backends"] | {"backends"}
 BELOW["likelihood"] = BELOW["backends"] | {"backends"}
-BELOW["data"] = BELOW["backends"] | {"backends"}
+BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint"}
 BELOW["rbm"] = BELOW["layer"] | {"layer"}
+BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
-BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report"}
+BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
 
 

@@ -41,7 +41,7 @@ def unseal(tag: str, line: bytes | memoryview, name: str) -> tuple[dict[str, Any
     body = _body(tag, bytes(line), name)
     header, _, payload = body.partition(b" ")
     try:
-        return json.loads(header), base64.b64decode(payload, validate=True)
+        return json.loads(header), binascii.a2b_base64(payload)
     except (ValueError, binascii.Error) as error:
         raise DataError(f"{name}: damaged line: {error}") from None
 

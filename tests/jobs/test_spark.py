@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -29,6 +28,7 @@ from rbmx.jobs.step import outcome_of
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 from tests.jobs import spark_standalone as standalone
+from tests.jobs.data import digest
 
 pytestmark = [
     pytest.mark.spark,
@@ -40,12 +40,6 @@ ROWS, VISIBLE, HIDDEN = 800, 64, 24
 QUICK: dict[str, Any] = {"sampler": "pcd", "momentum": 0.5, "momentum_rule": "keep", "rounds": 2, "seed": 3}
 SLOW = ("--hidden", "256", "--rounds", "1", "--local-epochs", "300")  # a second or more of work for each shard
 PATIENCE = 300.0  # seconds, on a busy machine
-
-
-def digest(params: RBMParams) -> str:
-    return hashlib.sha256(
-        b"".join(getattr(params, n).tobytes() for n in ("weight", "visible_bias", "hidden_bias"))
-    ).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +108,7 @@ def test_rows_of_text_give_the_same_bytes_on_every_spark_that_splits_them_alike(
         job = begin(RBMParams.initial(VISIBLE, HIDDEN, key=Key(0)), job_settings(shards=2, rounds=1), inputs)
         save_round(tmp_path / "round.safetensors", job)
         engine = Engine("spark", tmp_path, conf_paths, options=options)
-        lines, counters = engine.run(tmp_path / "round.safetensors", inputs.paths, whole_files=False)
+        lines, counters = engine.run(tmp_path / "round.safetensors", inputs.paths, shards=2, whole_files=False)
         assert (counters["shards"], counters["rows"]) == (2, ROWS)
         merged, states = outcome_of(lines, job.settings)
         assert merged.params is not None and sorted(merged.rows.values()) == [ROWS // 2] * 2

@@ -36,11 +36,8 @@ def up(options: argparse.Namespace) -> int:
     settings = Settings(options.nodes, options.profile, options.base)
     check_base(settings.base, settings.nodes)
     with cluster.lock():
-        if cluster.daemons() and not cluster.missing():
-            if cluster.settings != settings:
-                raise ClusterError(
-                    f"a cluster with {cluster.settings} is up: stop it before one with {settings} is started"
-                )
+        if cluster.daemons():
+            cluster.check_same(settings)
             print(f"already up: {settings}\n{usage(cluster.layout)}")
             return 0
         if not options.inside:
@@ -53,7 +50,6 @@ def up(options: argparse.Namespace) -> int:
         network.raise_loopback()
     began = time.monotonic()
     with cluster.lock():
-        cluster.stop()  # what is left of one that lost daemons
         print(f"starting Hadoop: {settings}", flush=True)
         cluster.start(settings, options.inside)
     memory = sum(processes.resident_mb(process) for process in cluster.daemons().values())
@@ -75,7 +71,6 @@ def enter_private(options: argparse.Namespace) -> None:
             )
         return
     sys.stdout.flush()
-    os.chdir(REPOSITORY)
     command = [*network.WAYS[way], sys.executable, "-m", "tools.hadoop", *sys.argv[1:], f"--inside={way}"]
     os.execvp(command[0], command)
 
@@ -88,7 +83,7 @@ def down(options: argparse.Namespace) -> int:
     else:
         with cluster.lock():
             stopped = cluster.stop()
-    print(f"stopped: {', '.join(sorted(stopped))}" if stopped else f"nothing of {cluster.layout.run} is up")
+    print(f"stopped: {', '.join(stopped)}" if stopped else f"nothing of {cluster.layout.run} is up")
     return 0
 
 

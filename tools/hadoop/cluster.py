@@ -23,7 +23,7 @@ from tools.hadoop.archive import jvm_flags
 from tools.hadoop.assemble import check_space
 from tools.hadoop.client import write_client, write_script
 from tools.hadoop.configuration import USER, Settings, write_configuration
-from tools.hadoop.daemons import check_running, names, node_of, spawn, title, wait_until
+from tools.hadoop.daemons import check_running, kind_of, names, node_of, spawn, wait_until
 from tools.hadoop.errors import ClusterError
 from tools.hadoop.java import Java, find_java
 from tools.hadoop.layout import Layout
@@ -33,7 +33,6 @@ from tools.hadoop.processes import Container, Process
 __all__ = ["Cluster"]
 
 LIVE = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
-PATIENCE = 4.0  # seconds a daemon gets to go by itself
 READY = 90.0  # seconds until a daemon must be ready; on two cores three nodes take twenty
 
 
@@ -63,6 +62,16 @@ class Cluster:
         running = self.daemons()
         return [name for name in names(settings.nodes if settings else 1) if name not in running]
 
+    def check_same(self, settings: Settings) -> None:
+        """A ClusterError where what runs is not a whole cluster with these settings."""
+        if missing := self.missing():
+            logs = ", ".join(f"{name} (log: {self.layout.log(name)})" for name in missing)
+            raise ClusterError(
+                f"a part of the cluster is up, without {logs}: stop it first, or restart what is missing"
+            )
+        if self.settings != settings:
+            raise ClusterError(f"a cluster with {self.settings} is up: stop it before one with {settings} is started")
+
     def pid(self, name: str) -> int:
         """The pid of a daemon; a ClusterError where it does not run."""
         running = self.daemons()
@@ -74,17 +83,16 @@ class Cluster:
         """The processes in the containers of one NodeManager, or of all: (pid, node, container, command)."""
         return [found for found in processes.containers(self.layout) if node in (None, found.node)]
 
+    def url(self, name: str, path: str) -> str:
+        """The address of a page of a daemon's web server, as it is within the cluster's network."""
+        settings, node = self.settings or Settings(), node_of(name)
+        owner = f"{kind_of(name).title}'s web server"
+        number = port(settings.base, owner) if node is None else node_port(settings.base, node, owner)
+        return f"http://127.0.0.1:{number}{path}"
+
     def get(self, name: str, path: str) -> Any:
         """The JSON that a daemon's web server has at `path`; OSError where it does not answer."""
-        settings = self.settings or Settings()
-        node, owners = node_of(name), {"nn": "NameNode", "rm": "ResourceManager", "jhs": "JobHistoryServer"}
-        if node is None:
-            number = port(settings.base, f"{owners[name]}'s web server")
-        else:
-            number = node_port(
-                settings.base, node, "DataNode's web server" if name[0] == "d" else "NodeManager's web server"
-            )
-        return network.get(self.layout, self.daemons().get("network"), f"http://127.0.0.1:{number}{path}")
+        return network.get(self.layout, self.daemons().get("network"), self.url(name, path))
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
@@ -129,7 +137,7 @@ class Cluster:
         java = find_java()
         check_base(settings.base, settings.nodes)
         check_space(self.layout.folder)
-        network.check_hostname()
+        network.check()
         check_free(settings.base, settings.nodes)
         try:
             self._write(settings, java, namespace)
@@ -142,6 +150,7 @@ class Cluster:
         layout, jvm = self.layout, jvm_flags(self.layout, java)
         shutil.rmtree(layout.run, ignore_errors=True)
         layout.logs.mkdir(parents=True)
+        layout.temporary.mkdir()
         if layout.recording:
             layout.class_lists.mkdir()
         layout.state.write_text(json.dumps(asdict(settings)))
@@ -170,30 +179,26 @@ class Cluster:
         wait("nn", LIVE, "beans", 0, "NumLiveDataNodes", least=settings.nodes)
         # The history server sleeps for 10 s when it meets a NameNode that has no DataNodes yet.
         started["jhs"] = spawn(layout, java, "jhs")
-        self._make_home(settings)
+        self._make_home()
         wait("rm", "/ws/v1/cluster/metrics", "clusterMetrics", "activeNodes", least=settings.nodes)
         wait("jhs", "/ws/v1/history/info")
         check_running(layout, started)
 
-    def _make_home(self, settings: Settings) -> None:
+    def _make_home(self) -> None:
         """Make the folder that relative HDFS paths begin in."""
-        address = f"127.0.0.1:{port(settings.base, 'NameNode' + chr(39) + 's web server')}"
-        url = f"http://{address}/webhdfs/v1/user/{USER}?op=MKDIRS&user.name={USER}"
+        url = self.url("nn", f"/webhdfs/v1/user/{USER}?op=MKDIRS&user.name={USER}")
         urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=30).close()
 
     def stop(self) -> list[str]:
-        """End every daemon and container, remove HDFS and the nodes' folders; the daemons that ran. Logs stay.
+        """End every daemon and container, remove HDFS and the nodes' folders; the names of the daemons. Logs stay.
 
-        NodeManagers go first: one whose ResourceManager has gone tries for 15 s to reach it.
+        All by SIGKILL: nothing is kept that an orderly end would put in order, and a NodeManager may take 15 s for one.
         """
         running = self.daemons()
-        managers = [process for name, process in running.items() if name.startswith("nm")]
-        others = [process for name, process in running.items() if not name.startswith("nm") and name != "network"]
-        processes.end(managers, patience=PATIENCE)
-        processes.end(others, patience=PATIENCE)
-        # a killed NodeManager leaves its containers running
-        processes.end(found for c in self.containers() if (found := processes.identify(c.pid)))
-        processes.end(self.daemons().values())
-        for folder in (self.layout.name, self.layout.run / "tmp", *self.layout.run.glob("node[0-9]")):
+        while left := self.daemons():  # once more for what was just being started
+            processes.end(left.values())
+        while orphans := self.containers():
+            processes.end(found for orphan in orphans if (found := processes.identify(orphan.pid)))
+        for folder in (self.layout.name, self.layout.temporary, *self.layout.run.glob("node[0-9]")):
             shutil.rmtree(folder, ignore_errors=True)
-        return [title(name) for name in running if name != "network"]
+        return sorted(name for name in running if name != "network")

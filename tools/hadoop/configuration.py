@@ -86,7 +86,7 @@ def sites(layout: Layout, settings: Settings, jvm: tuple[str, ...]) -> Sites:
     return {
         "core-site": {
             "fs.defaultFS": f"hdfs://localhost:{settings.base}",
-            "hadoop.tmp.dir": f"{layout.run}/tmp",
+            "hadoop.tmp.dir": str(layout.temporary),
         },
         "hdfs-site": {
             "dfs.blocksize": str(32 * 2**20),
@@ -110,6 +110,7 @@ def sites(layout: Layout, settings: Settings, jvm: tuple[str, ...]) -> Sites:
             "yarn.resourcemanager.webapp.address": address("ResourceManager's web server"),
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
             "yarn.application.classpath": f"{layout.configuration},{layout.lib}/*",
+            "yarn.node-attribute.fs-store.root-dir": f"file://{layout.temporary}/node-attributes",
             "yarn.nodemanager.hostname": "localhost",
             "yarn.scheduler.include-port-in-node-name": "true",  # several NodeManagers on one host
             "yarn.nodemanager.aux-services": "mapreduce_shuffle",

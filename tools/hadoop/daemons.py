@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -14,9 +13,9 @@ from tools.hadoop.configuration import USER
 from tools.hadoop.errors import ClusterError
 from tools.hadoop.java import Java
 from tools.hadoop.layout import Layout
-from tools.hadoop.processes import NAME
+from tools.hadoop.processes import NAME, launch
 
-__all__ = ["names", "node_of", "spawn", "title", "wait_until"]
+__all__ = ["check_running", "kind_of", "names", "node_of", "spawn", "title", "wait_until"]
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,13 @@ def title(name: str) -> str:
 
 
 def spawn(layout: Layout, java: Java, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a daemon in the cluster's network and in a session of its own, so that Ctrl-C does not reach it."""
+    """Start a daemon in the cluster's network."""
     kind, node = kind_of(name), node_of(name)
     configuration = layout.configuration if node is None else layout.node_configuration(node)
     flags = [flag.replace("@name@", "-".join([name, *arguments])) for flag in jvm_flags(layout, java)]
     command = [
         *(str(layout.enter), str(java.binary), *flags, f"-Xmx{kind.heap}m", layout.mark, f"{NAME}{name}"),
-        *(f"-Dhadoop.log.dir={layout.logs}", f"-Dyarn.log.dir={layout.logs}"),
+        *(f"-Dhadoop.log.dir={layout.logs}", f"-Dyarn.log.dir={layout.logs}", f"-Djava.io.tmpdir={layout.temporary}"),
         *("-cp", f"{layout.lib}/*:{configuration}", kind.main, *arguments),
     ]
     environment = {
@@ -76,16 +75,7 @@ def spawn(layout: Layout, java: Java, name: str, *arguments: str) -> subprocess.
         "HADOOP_CONF_DIR": str(configuration),
         "HADOOP_USER_NAME": USER,
     }
-    with layout.log(name).open("ab") as log:
-        return subprocess.Popen(
-            command,
-            env=os.environ | environment,
-            cwd=layout.run,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    return launch(command, layout.run, layout.log(name), environment)
 
 
 def last_words(layout: Layout, name: str) -> str:

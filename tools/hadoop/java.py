@@ -14,8 +14,8 @@ from tools.hadoop.errors import ClusterError
 __all__ = ["LEAN", "OLDEST", "Java", "find_java"]
 
 OLDEST = 17  # Hadoop 3.5.0 is compiled for it
-# The JVMs live for seconds and share few cores: no collector threads, no optimising compiler.
-LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true")
+# The JVMs live for seconds and share few cores: no collector threads, no optimising compiler, no counters in /tmp.
+LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Djava.net.preferIPv4Stack=true")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Layout:
         return self.run / "name"
 
     @property
+    def temporary(self) -> Path:
+        """What daemons and clients keep for a while."""
+        return self.run / "tmp"
+
+    @property
     def logs(self) -> Path:
         """One log for each daemon, and node<i>/userlogs for the containers."""
         return self.run / "logs"

@@ -19,14 +19,15 @@ from typing import Any
 
 from tools.hadoop.errors import ClusterError
 from tools.hadoop.layout import Layout
-from tools.hadoop.processes import NAME, Process, identify
+from tools.hadoop.processes import NAME, Process, identify, launch
 
-__all__ = ["WAYS", "check_hostname", "enter_script", "get", "hold", "is_inside", "raise_loopback", "way"]
+__all__ = ["WAYS", "check", "enter_script", "get", "hold", "is_inside", "raise_loopback", "way"]
 
 WAYS = {
     "root": ("unshare", "--net", "--uts"),
     "user": ("unshare", "--user", "--map-root-user", "--net", "--uts"),
 }
+GET_FLAGS, SET_FLAGS, FLAGS, UP = 0x8913, 0x8914, "16sH22x", 1  # linux/sockios.h, struct ifreq, IFF_UP
 HOLD = "import signal; signal.pause()"
 FETCH = "import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=10).read())"
 
@@ -43,20 +44,34 @@ def way() -> str | None:
 
 def raise_loopback() -> None:
     """In a new namespace: switch loopback on, and take its name, which needs no name server to resolve."""
-    get_flags, set_flags, up = 0x8913, 0x8914, 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = struct.pack("16sH22x", b"lo", 0)
-        flags = struct.unpack("16sH22x", fcntl.ioctl(control, get_flags, request))[1]
-        fcntl.ioctl(control, set_flags, struct.pack("16sH22x", b"lo", flags | up))
+        fcntl.ioctl(control, SET_FLAGS, struct.pack(FLAGS, b"lo", _flags_of_loopback() | UP))
     socket.sethostname("localhost")
+
+
+def _flags_of_loopback() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        answer = fcntl.ioctl(control, GET_FLAGS, struct.pack(FLAGS, b"lo", 0))
+    return int(struct.unpack(FLAGS, answer)[1])
+
+
+def check() -> None:
+    """A ClusterError where loopback is off, or this machine's name does not resolve: YARN asks for its address."""
+    if not _flags_of_loopback() & UP:
+        raise ClusterError("loopback is off in this network namespace: `ip link set lo up` switches it on")
+    name = socket.gethostname()
+    try:
+        socket.gethostbyname(name)
+    except OSError:
+        raise ClusterError(
+            f"this machine's name, {name}, does not resolve: add `127.0.0.1 {name}` to /etc/hosts"
+        ) from None
 
 
 def hold(layout: Layout) -> Process:
     """Start the process that keeps this namespace alive and by which others enter it."""
     command = [sys.executable, "-I", "-S", "-c", HOLD, layout.mark, f"{NAME}network"]
-    holder = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    holder = launch(command, layout.run, layout.log("network"), {})
     process = identify(holder.pid)
     if process is None:
         raise ClusterError(f"the process that holds the cluster's network ended with exit status {holder.wait()}")
@@ -98,14 +113,3 @@ def get(layout: Layout, holder: Process | None, url: str) -> Any:
     if done.returncode:
         raise OSError(f"{url}: {done.stderr.decode(errors='replace').strip().splitlines()[-1]}")
     return json.loads(done.stdout)
-
-
-def check_hostname() -> None:
-    """A ClusterError where this machine's name does not resolve: YARN asks for its address."""
-    name = socket.gethostname()
-    try:
-        socket.gethostbyname(name)
-    except OSError:
-        raise ClusterError(
-            f"this machine's name, {name}, does not resolve: add `127.0.0.1 {name}` to /etc/hosts"
-        ) from None

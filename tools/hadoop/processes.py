@@ -8,18 +8,35 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tools.hadoop.errors import ClusterError
 from tools.hadoop.layout import Layout
 
-__all__ = ["NAME", "Container", "Process", "containers", "daemons", "end", "identify", "is_alive", "resident_mb"]
-
+__all__ = [
+    "NAME",
+    "Container",
+    "Process",
+    "containers",
+    "daemons",
+    "end",
+    "identify",
+    "is_alive",
+    "launch",
+    "resident_mb",
+]
 
 NAME = "-Drbmx.daemon="  # what a daemon's command line calls it
+EXEC = 0.1  # seconds that an exec may take
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h
+GONE = 20.0  # seconds a killed process may take to go
+
+
+_LAUNCHED: list[subprocess.Popen[bytes]] = []  # Python warns when it forgets a child that still runs
 
 
 class Process(NamedTuple):
@@ -38,14 +55,35 @@ class Container(NamedTuple):
     command: str
 
 
+def launch(command: list[str], folder: Path, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process that may outlive this one: in a session of its own, so that Ctrl-C does not reach it."""
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            env=os.environ | environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    _LAUNCHED.append(child)
+    return child
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the state on; none where the process has gone or waits for its parent."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # the name before may hold anything
+    except OSError:
+        return []
+    return [] if fields[0] in "ZX" else fields
+
+
 def identify(pid: int) -> Process | None:
     """The process that has this pid now; None where there is none or it has ended and waits for its parent."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if fields[0] in "ZX" else Process(pid, int(fields[19]))
+    fields = _stat(pid)
+    return Process(pid, int(fields[19])) if fields else None
 
 
 def is_alive(process: Process) -> bool:
@@ -62,33 +100,21 @@ def resident_mb(process: Process) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
-def end(processes: Iterable[Process], *, patience: float = 0.0) -> None:
-    """SIGTERM, `patience` seconds for them to go, then SIGKILL; without patience SIGKILL at once."""
-    left = [process for process in processes if is_alive(process)]
-    if patience:
-        left = _wait(_send(left, signal.SIGTERM), patience)
-    _wait(_send(left, signal.SIGKILL), 5.0)
-
-
-def _send(processes: list[Process], number: signal.Signals) -> list[Process]:
-    for process in processes:
-        if is_alive(process):
-            try:
-                os.kill(process.pid, number)
-            except ProcessLookupError:
-                continue
-            except PermissionError:
-                raise ClusterError(
-                    f"process {process.pid} of the cluster belongs to another user: stop it as that user"
-                ) from None
-    return processes
-
-
-def _wait(processes: list[Process], seconds: float) -> list[Process]:
-    deadline = time.monotonic() + seconds
-    while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
+def end(processes: Iterable[Process]) -> None:
+    """SIGKILL the processes that are still the same, and wait until they are gone."""
+    left = list(processes)
+    for process in filter(is_alive, left):
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            raise ClusterError(f"process {process.pid} of the cluster is another user's: stop it as them") from None
+    deadline = time.monotonic() + GONE
+    while left := [process for process in left if is_alive(process)]:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"process {left[0].pid} is still there {GONE:g} s after SIGKILL: the disk may hang")
+        time.sleep(0.02)
 
 
 def _all() -> Iterator[int]:
@@ -99,11 +125,22 @@ def daemons(layout: Layout) -> dict[str, Process]:
     """The cluster's daemons that run, by short name."""
     found = {}
     for pid in _all():
-        arguments = _read(pid, "cmdline")
+        arguments = _arguments(pid)
         if layout.mark in arguments and (process := identify(pid)):
             name = next((word[len(NAME) :] for word in arguments if word.startswith(NAME)), "")
             found[name] = process
     return found
+
+
+def _arguments(pid: int) -> list[str]:
+    """The command line, read again where it is empty: for a moment of each exec it is."""
+    deadline = time.monotonic() + EXEC
+    while not any(arguments := _read(pid, "cmdline")) and time.monotonic() < deadline:
+        fields = _stat(pid)
+        if not fields or int(fields[6]) & KERNEL_THREAD:
+            return []
+        time.sleep(0.001)
+    return arguments
 
 
 def _read(pid: int, what: str) -> list[str]:
@@ -120,7 +157,7 @@ def containers(layout: Layout) -> list[Container]:
     for pid in _all():
         place = _place(layout, pid)
         if place and identify(pid):
-            found.append(Container(pid, *place, " ".join(_read(pid, "cmdline")).strip()))
+            found.append(Container(pid, *place, " ".join(_arguments(pid)).strip()))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,9 @@ def record(layout: Layout, base: int) -> Path:
             _run([str(recorded.hadoop), *arguments])
     finally:
         _run([*cluster, "down", *place])
-    return dump(recorded, java)
+    dump(recorded, java)
+    shutil.rmtree(recorded.run)
+    return path
 
 
 def _run(command: list[str]) -> None:

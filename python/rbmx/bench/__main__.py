@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | table1``."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     memory = add("memory", "peak memory of training, and of streaming a large CSV file", plot=False)
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
     add("csv", "the CSV reader beside NumPy, pandas and pyarrow", plot=False)
+    add("mapper", "what a map task takes in, text rows and shard lines, beside NumPy's text readers", plot=False)
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -97,6 +98,11 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.csv_reading import run_csv
 
         return run_csv(gray[:n_rows], labels[:n_rows], rounds=rounds, threads=arguments.threads)
+    if arguments.command == "mapper":
+        from rbmx.bench.mapper_reading import run_mapper
+
+        n_task = min(n_rows, 15_000)  # a quarter of the images: the split of a job with four maps
+        return run_mapper(gray[:n_task], labels[:n_task], rounds=rounds, threads=1)
     if arguments.command == "memory":
         from rbmx.bench.memory import run_memory
 

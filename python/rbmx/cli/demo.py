@@ -13,8 +13,10 @@ from rbmx.cli import fit, report
 from rbmx.cli.arguments import add_compute, add_verbosity, apply_compute
 from rbmx.cli.exit_status import INTERRUPTED
 from rbmx.cli.progress import TrainingProgress
+from rbmx.cli.rounds_progress import RoundsProgress
 from rbmx.cli.score import Score, score
 from rbmx.data import Dataset, mnist_path, open_source
+from rbmx.jobs import train_rounds
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import PCD
@@ -41,6 +43,7 @@ MODELS = (  # model file, page, headline, flags of rbmx fit
 )
 SMALL_HIDDEN = 16  # 2^16 hidden states can be enumerated: an exact likelihood
 SMALL = TrainConfig(epochs=15, sampler=PCD(), optimizer=SGD(lr=0.1), schedule=LinearDecay(), seed=0)
+SHARDS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         report.write(_parsed("report", report, words))
         models.append((model, model_path, page))
     unseen = open_source(test, binarize=THRESHOLD)
-    small = _train_small(open_source(train, binarize=THRESHOLD), unseen, args.progress)
-    _tell(models, small)
+    seen = open_source(train, binarize=THRESHOLD)
+    _tell(models, _train_small(seen, unseen, args.progress), _train_over_shards(seen, unseen, args.progress))
     return 0
 
 
@@ -96,21 +99,46 @@ def _train_small(train: Dataset, unseen: Dataset, show: bool | None) -> tuple[Sc
     return score(params, unseen, pseudo_rows=0), sum(r.seconds for r in result.history)
 
 
-def _tell(models: list[tuple[Checkpoint, Path, Path]], small: tuple[Score, float]) -> None:
+def _train_over_shards(train: Dataset, unseen: Dataset, show: bool | None) -> tuple[Score, float]:
+    """The same model from shards, by map and reduce: the score, and the seconds of all rounds."""
+    progress = RoundsProgress(show, as_json=False)
+    try:
+        result = train_rounds(
+            train,
+            SMALL_HIDDEN,
+            shards=SHARDS,
+            rounds=SMALL.epochs,
+            lr=SMALL.optimizer.lr,
+            seed=SMALL.seed,
+            watcher=progress,
+        )
+    finally:
+        progress.close()
+    return score(result.params, unseen, pseudo_rows=0), sum(r.seconds for r in result.history)
+
+
+def _tell(
+    models: list[tuple[Checkpoint, Path, Path]], small: tuple[Score, float], sharded: tuple[Score, float]
+) -> None:
     (model, path, page), (dreamer, _, dreams) = models
     first, last = model.history[0], model.history[-1]
-    exact = small[0].log_likelihood
-    likelihood = "not known" if exact is None else f"{exact.value:.2f} nats ({exact.method})"
     print(
         f"Data: the {first.rows:,} MNIST training images, 28 x 28, binarised at pixel > {THRESHOLD}.\n"
         f"Training 784-500, {last.epoch} epochs of CD-1, batch 100: {_pace(model)}; "
         f"reconstruction error {first.reconstruction_error:.4f} -> {last.reconstruction_error:.4f}. "
         f"The same by PCD-1: {_pace(dreamer)}.\n"
         f"Log-likelihood of the 10,000 test images under a 784-{SMALL_HIDDEN} model, "
-        f"{SMALL.epochs} epochs of PCD-1 in {small[1]:.1f} s, same binarisation: {likelihood}.\n"
+        f"{SMALL.epochs} epochs of PCD-1 in {small[1]:.1f} s, same binarisation: {_nats(small[0])}.\n"
+        f"The same model over {SHARDS} shards, averaged in {SMALL.epochs} rounds of map and reduce (mrjob, in this "
+        f"process) in {sharded[1]:.1f} s: {_nats(sharded[0])}; on Hadoop: rbmx train-mr --help\n"
         f"Model: {path}; ask it with: rbmx info {path}\n"
         f"Pictures: open {page.resolve()} and, for the better dreams, {dreams.resolve()}"
     )
+
+
+def _nats(found: Score) -> str:
+    exact = found.log_likelihood
+    return "not known" if exact is None else f"{exact.value:.2f} nats ({exact.method})"
 
 
 def _pace(model: Checkpoint) -> str:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     use_container_threads()
     apply_compute(args)
     with records_alone_on_stdout() as out:
-        for record in Mapper(load_round(args.model), StreamingWatch()).lines(sys.stdin.buffer):
+        for record in Mapper(load_round(args.model), StreamingWatch()).stream(sys.stdin.buffer):
             out.write(KEY + b"\t" + write_record(record) + b"\n")
             out.flush()
     return 0

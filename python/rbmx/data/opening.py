@@ -92,7 +92,7 @@ def open_source(
 def file_format(path: str | os.PathLike[str]) -> FileFormat:
     """What a file holds, by its first bytes and, where they leave it open, by its name."""
     file = os.fspath(path)
-    if os.path.isdir(file):
+    if os.path.isdir(file) and shard_paths(file):
         return "shards"
     with open_stream(file) as stream:
         head = stream.read(512)

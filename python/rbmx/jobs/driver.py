@@ -12,7 +12,7 @@ from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, JobError
 from rbmx.jobs.engine import Engine
 from rbmx.jobs.inputs import Inputs, reading_options, require_width
-from rbmx.jobs.mapper import propagate
+from rbmx.jobs.reading import propagate
 from rbmx.jobs.round import Round, save_round
 from rbmx.jobs.step import next_round, outcome_of
 from rbmx.params import RBMParams
@@ -106,6 +106,7 @@ class _Loop:
             lines, _ = self._engine.run(
                 self._round_file,
                 self._inputs.paths,
+                shards=self._inputs.shards,
                 whole_files=self._inputs.whole_files,
                 on_progress=lambda share: self._watcher.on_map(job, share),
             )

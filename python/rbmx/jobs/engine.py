@@ -22,10 +22,11 @@ __all__ = ["RUNNERS", "Engine", "Runner", "home"]
 
 Runner = Literal["inline", "local", "hadoop", "spark"]
 RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
-SPLIT_SIZE = "mapreduce.input.fileinputformat.split.minsize"
-ONE_SPLIT_A_FILE = {"hadoop": {SPLIT_SIZE: str(1 << 40)}, "spark": {f"spark.hadoop.{SPLIT_SIZE}": str(1 << 40)}}
+PREFIX = {"hadoop": "", "spark": "spark.hadoop."}  # of Hadoop's properties, where an engine has them
+ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
 LAST_RECORDS = 100  # of the log, for failures that leave no error there
 MAP_PROGRESS = re.compile(r"map +(\d+)%")
+HADOOP_JOB = re.compile(r"Running job: (job_\d+_\d+)")
 TASK_ERROR = re.compile(r"^\w*(?:Error|Exception)\b.*|^rbmx: .*|.*\bSIGKILL\b.*")
 COMMAND = re.compile(r": Command '.*' returned non-zero exit status \d+\.?$", re.DOTALL)  # pages of it
 
@@ -57,6 +58,7 @@ class Engine:
         round_file: Path,
         inputs: Sequence[str],
         *,
+        shards: int,
         whole_files: bool,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> tuple[list[bytes], dict[str, int]]:
@@ -65,45 +67,55 @@ class Engine:
         Args:
             round_file: the model of the round.
             inputs: files or URIs.
-            whole_files: each file is one split (shards); otherwise the engine splits text as it likes.
+            shards: how many there are, or are asked for.
+            whole_files: each file is one split; otherwise the engine splits text as it likes.
             on_progress: hears the share of the map work done, where the engine tells.
 
         Raises:
             JobError: the engine failed; the message holds the cause it gave.
         """
+        splits = ONE_SPLIT_A_FILE if whole_files else {"mapreduce.job.maps": str(shards)}
         words = ["--round-file", str(round_file), *inputs]
-        if whole_files:
-            words = [*_flags(ONE_SPLIT_A_FILE.get(self.runner, {})), *words]
         if self.runner == "spark":
             words = [*self._spark_words(remote=any("://" in path for path in inputs)), *words]
-        with _listening(on_progress) as heard, self._runner(words) as runner:
+        with _listening(on_progress) as heard, self._runner(words, splits) as runner:
             try:
                 runner.run()
                 lines = b"".join(runner.cat_output()).splitlines()
+            except KeyboardInterrupt:
+                if heard.job is not None:  # it would go on without its driver
+                    _hadoop([*runner.get_hadoop_bin(), "job", "-kill", heard.job], heard.job)
+                raise
             except Exception as error:
                 raise JobError(f"{self.runner}: {self._cause(error, heard)}") from error
-            if self.runner == "spark":
-                spark.remove_leftovers(runner)
+            finally:
+                if self.runner == "spark":
+                    spark.remove_leftovers(runner)
             counters: dict[str, int] = {}
             for step in runner.counters():
                 counters |= step.get("rbmx", {})
             return lines, counters
 
+    @property
+    def remote_folder(self) -> str:
+        """Where this engine's temporary files lie on HDFS."""
+        return f"{home()}/{self.folder.name}"
+
     def files(self, uri: str) -> list[str]:
         """The files that a folder or a pattern on HDFS holds."""
-        with self._runner([]) as runner, _reported(uri):
+        with self._runner() as runner, _reported(uri):
             found = sorted(runner.fs.ls(uri))
         return [file for file in found if not file.rsplit("/", 1)[1].startswith(("_", "."))]
 
     def copy_start(self, uri: str, target: Path, limit: int) -> bool:
         """Copy up to `limit` bytes of a file on HDFS, whole lines only; True if that is all of it."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             command = [*runner.fs.hadoop.get_hadoop_bin(), "fs", "-cat", uri]
         return _copy_start(command, uri, target, limit)
 
     def upload(self, files: Sequence[Path], uri: str) -> None:
         """Put local files into a new folder on HDFS, which appears whole or not at all."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         unfinished = f"{uri}._uploading"
         _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", unfinished], uri)
@@ -113,21 +125,22 @@ class Engine:
 
     def upload_file(self, file: Path, uri: str) -> None:
         """Put a local file at a URI on HDFS, where it appears whole or not at all."""
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             hadoop = runner.fs.hadoop.get_hadoop_bin()
         _hadoop([*hadoop, "fs", "-mkdir", "-p", uri.rsplit("/", 1)[0]], uri)
         _hadoop([*hadoop, "fs", "-put", "-f", str(file), uri], uri)  # by way of a file ._COPYING_ that is renamed
 
     def exists(self, uri: str) -> bool:
         """Whether there is something at a URI."""
-        with self._runner([]) as runner, _reported(uri):
+        with self._runner() as runner, _reported(uri):
             return bool(runner.fs.exists(uri))
 
-    def remove(self, uri: str) -> None:
-        """Remove a folder on HDFS."""
-        with self._runner([]) as runner:
-            hadoop = runner.fs.hadoop.get_hadoop_bin()
-        _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", uri], uri)
+    def clean_up(self) -> None:
+        """Remove the temporary files on HDFS."""
+        if self.runner == "hadoop":
+            with self._runner() as runner:
+                hadoop = runner.fs.hadoop.get_hadoop_bin()
+            _hadoop([*hadoop, "fs", "-rm", "-r", "-f", "-skipTrash", self.remote_folder], self.remote_folder)
 
     def _cause(self, error: Exception, heard: _Listener) -> str:
         if self.runner != "spark":
@@ -136,17 +149,20 @@ class Engine:
         return spark.explained("\n".join(lines)) or _cause(error, lines)
 
     def _spark_words(self, *, remote: bool) -> list[str]:
-        with self._runner([]) as runner:
+        with self._runner() as runner:
             return spark.words_for(runner, self.folder, remote=remote)
 
-    def _runner(self, words: Sequence[str]) -> Any:
+    def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: dict[str, str] | None = None) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
+        logging.getLogger("mrjob").addHandler(logging.NullHandler())  # it speaks through _listening, or not at all
+        own = {PREFIX[self.runner] + key: value for key, value in (splits or {}).items() if self.runner in PREFIX}
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
-        local = ["--local-tmp-dir", str(self.folder)]
-        all_words = ["-r", self.runner, *conf, *local, *_flags(self.jobconf), *self.options, *words]
-        with _listening(lambda _: None):  # else mrjob's first words go to the console
-            return TrainJob(all_words).make_runner()
+        temporary = ["--local-tmp-dir", str(self.folder), "--cleanup", "NONE"]
+        if self.runner == "hadoop":
+            temporary += ["--hadoop-tmp-dir", self.remote_folder.removeprefix("hdfs://")]
+        all_words = ["-r", self.runner, *conf, *temporary, *_flags(own | self.jobconf), *self.options, *words]
+        return TrainJob(all_words).make_runner()
 
 
 def home() -> str:
@@ -159,22 +175,25 @@ def _flags(jobconf: dict[str, str]) -> list[str]:
 
 
 class _Listener(logging.Handler):
-    """Hears what mrjob logs: progress, and the lines that explain a failure."""
+    """Hears what mrjob logs: progress, the job's id, and the lines that explain a failure."""
 
     def __init__(self, on_progress: Callable[[float], object]) -> None:
         super().__init__(logging.DEBUG)
         self.on_progress = on_progress
         self.errors: list[str] = []
         self.last: deque[str] = deque(maxlen=LAST_RECORDS)
+        self.job: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if match := MAP_PROGRESS.search(text):
             self.on_progress(int(match[1]) / 100)
-        elif match := spark.TASK_PROGRESS.search(text):
+        if match := spark.TASK_PROGRESS.search(text):
             self.on_progress(int(match[1]) / int(match[2]))
-        elif spark.WAITING in text:
+        if spark.WAITING in text:
             warnings.warn(f"rbmx: Spark waits for a worker that is free: {text.strip()}", stacklevel=2)
+        if match := HADOOP_JOB.search(text):
+            self.job = match[1]
         self.last.append(text)
         if record.levelno >= logging.ERROR:
             self.errors.append(text)
@@ -195,7 +214,9 @@ def _listening(on_progress: Callable[[float], object]) -> Iterator[_Listener]:
 
 def _cause(error: Exception, heard: Sequence[str]) -> str:
     """The most telling line of what mrjob logged, else the error's own words."""
-    lines = [line.strip() for text in heard for line in text.splitlines() if line.strip()]
+    if isinstance(error, FileNotFoundError) and error.filename == "hadoop":
+        return _no_hadoop(error)
+    lines = [line.strip().removeprefix("STDERR: ") for text in heard for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if TASK_ERROR.match(line)]
     last = (telling or lines or [""])[-1]
     own = COMMAND.sub("", str(error)) or type(error).__name__
@@ -249,6 +270,7 @@ def _last_line(text: str) -> str:
 def _explained(message: str) -> str:
     """The words of Hadoop, with what to do where the cause is common."""
     if "Connection refused" in message or "ConnectException" in message:
+        message = message.split("; For more details")[0]
         return f"cannot reach the cluster: {message}; is it up (make hadoop-up), and HADOOP_CONF_DIR right?"
     if "could only be written to 0 of the" in message or "DSQuotaExceeded" in message or "No space left" in message:
         return f"HDFS is out of space: {message}"

@@ -12,7 +12,7 @@ from rbmx.data import Dataset, open_source
 from rbmx.data.opening import file_format
 from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
 from rbmx.errors import DataError
-from rbmx.jobs.engine import Engine, home
+from rbmx.jobs.engine import Engine
 from rbmx.jobs.round import Round
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.sharding import write_shards
@@ -34,7 +34,6 @@ class Inputs:
         shards: how many; of CSV on HDFS, how many are asked for.
         head: the data themselves where they are local, else their first part.
         total_rows: None where only a round tells.
-        uploaded: a URI to remove at the end, or None.
     """
 
     paths: Sequence[str]
@@ -42,7 +41,6 @@ class Inputs:
     shards: int
     head: Dataset
     total_rows: int | None
-    uploaded: str | None = None
 
 
 def is_remote(data: object) -> bool:
@@ -113,9 +111,9 @@ def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> 
     """Local shards where the engine can read them: on HDFS once, rather than with every round."""
     if engine.runner != "hadoop":
         return Inputs(paths, True, shards, dataset, dataset.n_rows)
-    uri = f"{home()}/{engine.folder.name}/shards"
+    uri = f"{engine.remote_folder}/shards"
     engine.upload([Path(path) for path in paths], uri)
-    return Inputs([uri], True, shards, dataset, dataset.n_rows, uploaded=uri)
+    return Inputs([uri], True, shards, dataset, dataset.n_rows)
 
 
 def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any]) -> Inputs:

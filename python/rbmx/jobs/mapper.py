@@ -5,27 +5,23 @@ A line is a whole shard (rbmx shard), or a row of CSV text; the rows that one ta
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
+from typing import BinaryIO
 
-from rbmx.backends import Rows, backend_for
-from rbmx.bits import PackedBits
-from rbmx.data.csv import CsvText
-from rbmx.data.dataset import Dataset
-from rbmx.data.shards import looks_like_shards, read_shard
+from rbmx.data.shards import looks_like_shards
 from rbmx.errors import DataError, DivergedError
-from rbmx.jobs.records import Failure, Name, Record, Result, failure_record, result_record
+from rbmx.jobs.reading import Given, propagate, read_shard_line, read_text
+from rbmx.jobs.records import Failure, Record, Result, failure_record, result_record
 from rbmx.jobs.round import Round
 from rbmx.jobs.shard import shard_key, shard_statistics, train_shard
-from rbmx.rng import Key, Purpose
 
-__all__ = ["Mapper", "Watch", "propagate"]
+__all__ = ["Mapper", "Watch"]
 
 NOTICE_SECONDS = 5.0
+HEAD_BYTES = 64  # tell shards from text
 
 
 class Watch:
@@ -53,9 +49,9 @@ class Mapper:
         self._clock = _Clock()
 
     def line(self, line: bytes) -> Iterator[Record]:
-        """The results that a line, without its newline, completes."""
+        """The results that a line completes."""
         if not looks_like_shards(line):
-            self._text.append(line)
+            self._text.append(line if line.endswith(b"\n") else line + b"\n")
             return
         if self._text:
             yield failure_record(Failure("input: shard lines and CSV rows in one split; give one kind of data"))
@@ -67,10 +63,14 @@ class Mapper:
         if self._text:
             yield self._guarded(self._split)
 
-    def lines(self, lines: Iterable[bytes]) -> Iterator[Record]:
-        """All results of a task's input."""
-        for line in lines:
-            yield from self.line(line.rstrip(b"\r\n"))
+    def stream(self, stream: BinaryIO) -> Iterator[Record]:
+        """All results of a task's input, which is read at once where it is text: cheaper than row by row."""
+        head = stream.read(HEAD_BYTES)
+        if looks_like_shards(head):
+            for line in chain([head + stream.readline()], stream):
+                yield from self.line(line)
+        elif head:
+            self._text.append(head + stream.read())
         yield from self.end()
 
     def _guarded(self, work: Callable[[], Result]) -> Record:
@@ -89,61 +89,33 @@ class Mapper:
         return result_record(result)
 
     def _shard(self, line: bytes) -> Result:
-        settings = self._job.settings
         with self._clock.part("read"):
-            shard = read_shard(line)
-            header = shard.header
-            name = Name(f"{header.shard:06d}", header.shard, header.of)
-            rows: Rows
-            if isinstance(shard.values, PackedBits):
-                rows = shard.values
-            else:
-                rows = settings.encoding.encode(shard.block, shard.name, kind=settings.kind)
-        return self._result(name, rows, header.shard, header.first_row, shard.name)
+            given = read_shard_line(line, self._job)
+        return self._result(given)
 
     def _split(self) -> Result:
-        settings = self._job.settings
-        where = _split_name()
         with self._clock.part("read"):
-            text = b"\n".join([*self._text, b""])
-            self._text = []
-            if settings.merge == "gradient":
-                raise DataError(f'{where}: merge="gradient" needs rows with global numbers: make shards by rbmx shard')
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # skipped lines are counted below
-                source = CsvText(text, label=settings.label, on_bad_row=settings.on_bad_row, name=where)
-                self._require_width(source.n_visible, where)
-                rows = Dataset(source, settings.encoding).load()
-            self._watch.count("bad rows", source.n_skipped or 0)
-            if (settings.kind == "bits") != isinstance(rows, PackedBits):
-                raise DataError(f"{where}: expected {settings.kind} as in the first rows; say --binarize or --scale")
-            digest = hashlib.blake2b(text, digest_size=8)
-        return self._result(Name(digest.hexdigest()), rows, int(digest.hexdigest(), 16), 0, where)
+            lines, self._text = self._text, []
+            given = read_text(b"".join(lines), self._job)
+            self._watch.count("bad rows", given.bad_rows)
+        return self._result(given)
 
-    def _result(self, name: Name, rows: Rows, number: int, first_row: int, where: str) -> Result:
+    def _result(self, given: Given) -> Result:
         job, settings, seed = self._job, self._job.settings, self._job.settings.config.seed
-        self._require_width(rows.n_units if isinstance(rows, PackedBits) else rows.shape[1], where)
         with self._clock.part("train"):
-            upper = propagate(job, rows, first_row)
+            upper = propagate(job, given.rows, given.first_row)
             if settings.merge == "gradient":
                 key = shard_key(seed, 0, job.number)
-                found = shard_statistics(job.params, upper, settings, key, first_row=first_row)
-                return Result(name, found, self._clock.seconds)
-            report = self._reporter(where, len(rows))
-            key = shard_key(seed, number, job.number)
-            state = job.state_of(name.text)
+                found = shard_statistics(job.params, upper, settings, key, first_row=given.first_row)
+                return Result(given.name, found, self._clock.seconds)
+            key = shard_key(seed, given.number, job.number)
+            state = job.state_of(given.name.text)
+            report = self._reporter(given)
             trained = train_shard(job.params, state, upper, settings, key, round_number=job.number, report=report)
-        return Result(name, trained, self._clock.seconds)
+        return Result(given.name, trained, self._clock.seconds)
 
-    def _require_width(self, n_values: int, where: str) -> None:
-        expected = self._job.n_visible
-        if n_values != expected:
-            raise DataError(
-                f"{where}: has {n_values} values in a row, expected {expected}, the visible units of the model"
-            )
-
-    def _reporter(self, where: str, rows: int) -> Callable[[int], None]:
-        settings = self._job.settings
+    def _reporter(self, given: Given) -> Callable[[int], None]:
+        settings, where, rows = self._job.settings, given.where, len(given.rows)
         total = settings.local_epochs * -(-rows // settings.config.batch_size)
         self._watch.status(f"round {self._job.number + 1}: {where}: training on {rows} rows")
         last = time.monotonic()
@@ -155,18 +127,6 @@ class Mapper:
                 self._watch.status(f"round {self._job.number + 1}: {where}: {100 * minibatches // max(total, 1)} %")
 
         return report
-
-
-def propagate(job: Round, rows: Rows, first_row: int) -> Rows:
-    """The rows as the frozen lower layers hand them up: means, or bits drawn at the rows' global numbers."""
-    for i, layer in enumerate(job.lower):
-        backend = backend_for(layer, job.settings.config.engine, reproducible=True)
-        if job.settings.propagate == "mean":
-            rows = backend.hidden_mean(layer, rows)
-        else:
-            key = Key(job.settings.config.seed).fold_in(Purpose.SAMPLING).fold_in(i)
-            rows = backend.sample_hidden(layer, rows, key, first_row)
-    return rows
 
 
 class _Clock:
@@ -184,10 +144,3 @@ class _Clock:
             yield
         finally:
             self.seconds[name] = time.perf_counter() - started
-
-
-def _split_name() -> str:
-    """How errors call a split: its file and offset where the engine tells them."""
-    file = os.environ.get("mapreduce_map_input_file")  # noqa: SIM112
-    start = os.environ.get("mapreduce_map_input_start")  # noqa: SIM112
-    return "input" if file is None else f"{file} from byte {start}"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
+from rbmx.errors import JobError
 from rbmx.files import require_writable
 from rbmx.jobs.archive import shipping_options
 from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
 from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import DEFAULT_SHARDS, Inputs, open_inputs, require_width
-from rbmx.jobs.mapper import propagate
+from rbmx.jobs.reading import propagate
 from rbmx.jobs.round import Round, load_round
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
@@ -164,25 +165,19 @@ def train_rounds(
     )
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
         inputs = open_inputs(data, shards, engine, reading)
-        try:
-            if earlier is not None:
-                job = go_on(earlier, rounds, inputs)
-            else:
-                plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
-                n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
-                key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
-                params = RBMParams.initial(
-                    n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden
-                )
-                job = begin(params, plan, inputs, lower=lower, extra=extra)
-            if runner == "hadoop" and ship and at_most != 0:
-                engine = replace(engine, options=[*engine.options, *shipping_options(engine)])
-            return run_rounds(
-                job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher, at_most=at_most
-            )
-        finally:
-            if inputs.uploaded is not None:
-                engine.remove(inputs.uploaded)
+        if earlier is not None:
+            job = go_on(earlier, rounds, inputs)
+        else:
+            plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
+            n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
+            key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
+            params = RBMParams.initial(n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden)
+            job = begin(params, plan, inputs, lower=lower, extra=extra)
+        if runner == "hadoop" and ship and at_most != 0:
+            engine = replace(engine, options=[*engine.options, *shipping_options(engine)])
+        return run_rounds(
+            job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher, at_most=at_most
+        )
 
 
 def begin(
@@ -230,11 +225,16 @@ def at_work(
     jobconf: dict[str, str] | None = None,
     options: Sequence[str] = (),
 ) -> Iterator[Engine]:
-    """An engine with a temporary folder of its own."""
+    """An engine with temporary folders of its own, here and on HDFS."""
     own: dict[str, str] = {}
     if runner == "local":  # tasks share the cores
         own["mapreduce.map.cpu.vcores"] = str(max(1, get_num_threads() // (shards or get_num_threads())))
-    if runner == "hadoop" and shards is not None:
-        own["mapreduce.job.maps"] = str(shards)
     with tempfile.TemporaryDirectory(prefix="rbmx-job-") as folder:
-        yield Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options))
+        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options))
+        try:
+            yield engine
+        except BaseException:
+            with suppress(JobError):  # the first error is the one to tell
+                engine.clean_up()
+            raise
+        engine.clean_up()

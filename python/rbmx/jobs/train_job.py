@@ -1,11 +1,12 @@
 """One round of training as an MRJob: its mapper trains shards, its reducer merges them.
 
-Run as a script it is an ordinary MRJob over shard lines or CSV rows, given a round made by `rbmx train-mr --prepare`:
+Run as a script it is an ordinary MRJob over shard lines or CSV rows, with all of mrjob's flags, for one round:
 
-    python train_job.py --round-file model.safetensors data.csv -r hadoop > out.txt
+    rbmx train-mr data.csv --label first --hidden 500 --prepare -o model.safetensors
+    python train_job.py data.csv -r hadoop --round-file model.safetensors > out.txt
     rbmx next-round model.safetensors out.txt
 
-and without --round-file it is `rbmx train-mr` by another name: python train_job.py data.csv --hidden 500 -r hadoop
+`rbmx train-mr` without --prepare does that for all rounds.
 """
 
 from __future__ import annotations
@@ -53,10 +54,23 @@ class TrainJob(MRJob):  # type: ignore[misc]  # mrjob has no types
         super().configure_args()
         self.add_file_arg("--round-file", help="the model of the round: rbmx train-mr --prepare writes the first")
 
+    def load_args(self, args: list[str]) -> None:
+        """A round is needed, or no task could start."""
+        super().load_args(args)
+        if self.options.round_file is None:
+            self.arg_parser.error("--round-file: the model of a round is needed; rbmx train-mr --prepare writes it")
+
     def mapper_init(self) -> None:
         """Read the round; take as many threads as the container has cores."""
         use_container_threads()
         self._mapper = Mapper(load_round(self.options.round_file), _TaskWatch(self))
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """A task's whole input at once; Spark, which has no streams, calls mapper and mapper_final."""
+        _, write = self.pick_protocols(step_num, "mapper")
+        self.mapper_init()
+        for record in self._mapper.stream(self.stdin):
+            self.stdout.write(write(KEY, write_record(record)) + b"\n")
 
     def mapper(self, _: None, line: bytes) -> Iterator[tuple[bytes, bytes]]:
         """A shard line is trained at once, a row of CSV waits for the others of its split."""
@@ -95,16 +109,11 @@ def _keyed(records: Iterable[Record]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def main() -> None:
-    """A task, a job, or, without --round-file, the command `rbmx train-mr`."""
-    words = sys.argv[1:]
-    if any(flag in words for flag in TASK_FLAGS):
+    """A task of a job, or the job."""
+    if any(flag in sys.argv[1:] for flag in TASK_FLAGS):
         _run_task()
-    elif any(word.split("=")[0] == "--round-file" for word in words) or not words or "--help" in words:
-        TrainJob.run()
     else:
-        from rbmx.cli import main as command_line
-
-        sys.exit(command_line(["train-mr", *words]))
+        TrainJob.run()
 
 
 def _run_task() -> None:

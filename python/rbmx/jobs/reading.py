@@ -1,0 +1,107 @@
+"""From a task's lines to the rows it trains on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+
+from rbmx.backends import Rows, backend_for
+from rbmx.bits import PackedBits
+from rbmx.data.csv import CsvText
+from rbmx.data.dataset import Dataset
+from rbmx.data.shards import read_shard
+from rbmx.errors import DataError
+from rbmx.jobs.records import Name
+from rbmx.jobs.round import Round
+from rbmx.rng import Key, Purpose
+
+__all__ = ["Given", "propagate", "read_shard_line", "read_text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The rows of one shard.
+
+    Attributes:
+        name: of the shard.
+        number: that its random numbers belong to: the shard's, or the digest of a split's text.
+        rows: bits or real values of the visible units.
+        first_row: global number of the first row; 0 for a split, which does not know.
+        where: what errors call it.
+        bad_rows: lines that were left out.
+    """
+
+    name: Name
+    number: int
+    rows: Rows
+    first_row: int
+    where: str
+    bad_rows: int = 0
+
+
+def read_shard_line(line: bytes, job: Round) -> Given:
+    """The rows of a shard line.
+
+    Raises:
+        DataError: a damaged line, or rows that do not fit the job.
+    """
+    shard = read_shard(line)
+    header, settings = shard.header, job.settings
+    _require_width(header.n_visible, job, shard.name)
+    bits = isinstance(shard.values, PackedBits)
+    rows = shard.values if bits else settings.encoding.encode(shard.block, shard.name, kind=settings.kind)
+    name = Name(f"{header.shard:06d}", header.shard, header.of)
+    return Given(name, header.shard, rows, header.first_row, shard.name)
+
+
+def read_text(text: bytes, job: Round) -> Given:
+    """The rows of a split of CSV text, named by what they hold: the same split is the same shard in every round.
+
+    Args:
+        text: whole lines.
+        job: how they are read.
+
+    Raises:
+        DataError: names the split, the line and the column of what is wrong.
+    """
+    settings, where = job.settings, _split_name()
+    if settings.merge == "gradient":
+        raise DataError(f"{where}: merge='gradient' needs rows with global numbers: make shards by rbmx shard")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of skipped lines, which are counted
+        source = CsvText(text, label=settings.label, on_bad_row=settings.on_bad_row, name=where)
+        _require_width(source.n_visible, job, where)
+        rows = Dataset(source, settings.encoding).load()
+    if (settings.kind == "bits") != isinstance(rows, PackedBits):
+        raise DataError(f"{where}: expected {settings.kind} as in the first rows; say --binarize or --scale")
+    values = rows.words if isinstance(rows, PackedBits) else rows
+    digest = hashlib.blake2b(values.data, digest_size=8).hexdigest()
+    return Given(Name(digest), int(digest, 16), rows, 0, where, source.n_skipped or 0)
+
+
+def propagate(job: Round, rows: Rows, first_row: int) -> Rows:
+    """The rows as the frozen lower layers hand them up: means, or bits drawn at the rows' global numbers."""
+    for i, layer in enumerate(job.lower):
+        backend = backend_for(layer, job.settings.config.engine, reproducible=True)
+        if job.settings.propagate == "mean":
+            rows = backend.hidden_mean(layer, rows)
+        else:
+            key = Key(job.settings.config.seed).fold_in(Purpose.SAMPLING).fold_in(i)
+            rows = backend.sample_hidden(layer, rows, key, first_row)
+    return rows
+
+
+def _require_width(n_values: int, job: Round, where: str) -> None:
+    if n_values != job.n_visible:
+        raise DataError(
+            f"{where}: has {n_values} values in a row, expected {job.n_visible}, the visible units of the model"
+        )
+
+
+def _split_name() -> str:
+    """How errors call a split: its file and offset where the engine tells them."""
+    file = os.environ.get("mapreduce_map_input_file")  # noqa: SIM112
+    start = os.environ.get("mapreduce_map_input_start")  # noqa: SIM112
+    return "input" if file is None else f"{file} from byte {start}"

@@ -19,7 +19,7 @@ BELOW: dict[str, set[str]] = {
     **LEAVES,
     "backends": {"params", "rng", "bits", "units", "errors"},
 }
-BELOW["envelope"] = {"errors"}
+BELOW["envelope"] = BELOW["backends"] | {"backends"}
 BELOW["samplers"] = BELOW["backends"] | {"backends"}
 BELOW["likelihood"] = BELOW["backends"] | {"backends"}
 BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}

@@ -15,6 +15,7 @@
 #include "bindings/session.h"
 #include "rbmx/arena.h"
 #include "rbmx/bits.h"
+#include "text/base64.h"
 #include "text/csv.h"
 #include "text/lines.h"
 
@@ -172,6 +173,21 @@ py::tuple mark_lines(const py::buffer& text, std::int64_t every, std::int64_t se
   return py::make_tuple(count.newlines, count.marked);
 }
 
+py::bytes decode_base64(const py::buffer& text) {
+  const py::buffer_info buffer = text.request();
+  const std::string_view view = bytes_of(buffer);
+  const std::size_t size = rbmx::text::decoded_size(view);
+  py::bytes decoded(nullptr, size);
+  auto* out = reinterpret_cast<unsigned char*>(PyBytes_AS_STRING(decoded.ptr()));
+  bool good = false;
+  {
+    const py::gil_scoped_release release;
+    good = rbmx::text::decode_base64(view, out);
+  }
+  if (!good) refuse("text: expected base64, padded and without line breaks");
+  return decoded;
+}
+
 }  // namespace
 
 void bind_text(py::module_& module) {
@@ -188,4 +204,5 @@ void bind_text(py::module_& module) {
   module.def("mark_lines", &mark_lines, py::arg("text"), py::arg("every"), py::arg("seen"),
              py::arg("offsets").noconvert(),
              "Write the offsets behind every `every`-th newline; returns (newlines, marked).");
+  module.def("decode_base64", &decode_base64, py::arg("text"), "The bytes of base64 text.");
 }

@@ -7,11 +7,11 @@ is an error, not a wrong number.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import zlib
 from typing import Any
 
+from rbmx.backends.native import decode_base64
 from rbmx.errors import DataError
 
 __all__ = ["MAX_LINE_BYTES", "header_of", "seal", "unseal"]
@@ -39,10 +39,12 @@ def unseal(tag: str, line: bytes | memoryview, name: str) -> tuple[dict[str, Any
         DataError: names `name` and what is wrong: another tag, a line cut short, a changed byte.
     """
     body = _body(tag, bytes(line), name)
-    header, _, payload = body.partition(b" ")
+    end = body.find(b" ")
     try:
-        return json.loads(header), binascii.a2b_base64(payload)
-    except (ValueError, binascii.Error) as error:
+        if end < 0:
+            raise ValueError("expected a header and a payload")
+        return _header_from(body[:end]), decode_base64(memoryview(body)[end + 1 :])
+    except ValueError as error:
         raise DataError(f"{name}: damaged line: {error}") from None
 
 
@@ -56,12 +58,20 @@ def header_of(tag: str, start: bytes, name: str) -> dict[str, Any]:
     try:
         if len(parts) < 4 or parts[0] != tag.encode("ascii"):
             raise ValueError(f"expected it to start with {tag}")
-        header = json.loads(parts[3])
-        if not isinstance(header, dict):
-            raise ValueError("expected a JSON object behind the CRC")
-        return header
+        return _header_from(parts[3])
     except ValueError as error:
         raise DataError(f"{name}: damaged line: {error}") from None
+
+
+def _header_from(text: bytes) -> dict[str, Any]:
+    """The JSON object in `text`; ValueError where it is none."""
+    try:
+        header = json.loads(text)
+    except RecursionError:
+        raise ValueError("the header is nested too deep") from None
+    if not isinstance(header, dict):
+        raise ValueError("expected a JSON object behind the CRC")
+    return header
 
 
 def _body(tag: str, line: bytes, name: str) -> bytes:
@@ -69,7 +79,7 @@ def _body(tag: str, line: bytes, name: str) -> bytes:
     if len(parts) != 4 or parts[0] != tag.encode("ascii"):
         raise DataError(f"{name}: damaged line: expected it to start with {tag}, got {line[:40]!r}")
     _, length, crc, body = parts
-    if not length.isdigit() or len(body) != int(length):
+    if length != b"%d" % len(body):
         raise DataError(
             f"{name}: damaged line: expected {length[:20].decode('ascii', 'replace')} bytes behind the "
             f"CRC, got {len(body)}; was it cut short?"

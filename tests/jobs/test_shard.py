@@ -16,6 +16,7 @@ from rbmx.bits import PackedBits
 from rbmx.errors import DivergedError
 from rbmx.jobs.shard import FIXED_POINT, ShardState, shard_key, shard_statistics, train_shard
 from rbmx.rng import Key, Purpose, uniform
+from rbmx.samplers import PCD
 from tests.jobs.data import digest, settings, stripes, weights
 
 ROWS = PackedBits.pack(stripes())
@@ -72,6 +73,11 @@ def test_a_batch_of_one_place_is_split() -> None:
     assert settings(batch_size=100, shards=16).config.batch_size == 6
     assert settings(batch_size=100, shards=1000).config.batch_size == 1
     assert settings(batch_size=100, shards=4, split_batch=False).config.batch_size == 100
+
+
+def test_a_shard_keeps_twice_as_many_chains_as_its_minibatch_has_rows() -> None:
+    assert settings(batch_size=100, shards=4).config.sampler == PCD(1, 50)
+    assert settings(batch_size=100, shards=4, sampler=PCD(3, 10)).config.sampler == PCD(3, 10)
 
 
 def test_divergence_names_the_rate_and_the_round() -> None:

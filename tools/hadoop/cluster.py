@@ -33,7 +33,7 @@ from tools.hadoop.processes import Container, Process
 __all__ = ["Cluster"]
 
 LIVE = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
-READY = 90.0  # seconds until a daemon must be ready; on two cores three nodes take twenty
+READY = 180.0  # seconds until a daemon must be ready; on two idle cores three nodes take twenty
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from rbmx.rng import Key
 __all__ = [
     "NativeBackend",
     "build_info",
+    "decode_base64",
     "extension_path",
     "get_num_threads",
     "mark_lines",
@@ -38,6 +39,7 @@ __all__ = [
 parse_csv = _core.parse_csv
 parse_csv_bits = _core.parse_csv_bits
 mark_lines = _core.mark_lines
+decode_base64 = _core.decode_base64
 
 MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
 

@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | hadoop | table1``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
     add("csv", "the CSV reader beside NumPy, pandas and pyarrow", plot=False)
     add("mapper", "what a map task takes in, text rows and shard lines, beside NumPy's text readers", plot=False)
+    add("hadoop", "what a round costs on a real Hadoop, started and stopped here, on one, two and three nodes")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -103,6 +104,12 @@ def _run(arguments: argparse.Namespace) -> Report:
 
         n_task = min(n_rows, 15_000)  # a quarter of the images: the split of a job with four maps
         return run_mapper(gray[:n_task], labels[:n_task], rounds=rounds, threads=1)
+    if arguments.command == "hadoop":
+        from rbmx.bench.hadoop_cost import run_hadoop
+
+        if arguments.quick:
+            return run_hadoop(gray[:2000], rows=(2000,), shards=(), rounds=2, nodes=(1,), plot=arguments.plot)
+        return run_hadoop(gray, plot=arguments.plot)
     if arguments.command == "memory":
         from rbmx.bench.memory import run_memory
 

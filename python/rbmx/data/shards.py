@@ -250,10 +250,12 @@ class _Place:
 def _places(paths: Sequence[str | os.PathLike[str]]) -> Iterator[_Place]:
     for path in map(Path, paths):
         with open(path, "rb") as stream:
-            while start := stream.peek(HEAD_BYTES)[:HEAD_BYTES]:
-                offset = stream.tell()
+            offset = 0
+            while start := stream.read(HEAD_BYTES):
                 yield _Place(path, offset, read_shard_header(start, str(path)))
+                stream.seek(offset)
                 _skip_line(stream)
+                offset = stream.tell()
 
 
 def _skip_line(stream: BufferedReader) -> None:
@@ -268,7 +270,7 @@ def _check_whole(headers: Sequence[ShardHeader], name: str) -> None:
         if header.data_set != first.data_set:
             raise DataError(f"{name}: shards of different data sets: {first.data_set} and {header.data_set}")
     numbers = [h.shard for h in headers]
-    if numbers != list(range(first.of)):
+    if len(numbers) != first.of or numbers != list(range(len(numbers))):
         raise DataError(f"{name}: expected shards 0 to {first.of - 1}, each once, got {numbers}")
     next_row = 0
     for header in headers:

@@ -22,8 +22,9 @@ from rbmx.jobs.round import Round, load_round
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.samplers import Sampler, sampler_from
+from rbmx.samplers import PCD, Sampler, sampler_from
 from rbmx.training import L2, SGD, LinearDecay, TrainConfig
+from rbmx.training.config import MAX_BATCH
 from rbmx.training.measuring import log_odds
 from rbmx.training.schedules import Schedule
 
@@ -64,7 +65,8 @@ def job_settings(
             place would; False: batch_size.
         lr: learning rate of one place.
         rate_scale: the shards' rate is multiplied with 1 ("none"), the root of shards ("sqrt") or their number.
-        sampler, k, persistent: as in RBM.fit.
+        sampler, k, persistent: as in RBM.fit; PCD without a number of chains keeps twice as many in each shard as
+            its minibatch has rows: the small minibatches of many shards need the better negative phase.
         momentum, weight_decay, schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
         others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
     """
@@ -75,10 +77,11 @@ def job_settings(
     gradient = others.get("merge") == "gradient"
     if gradient and sampler == "pcd" and persistent is None:
         sampler = "cd"
+    rows = max(1, round(batch_size / shards)) if split_batch else batch_size
     config = TrainConfig(
         epochs=rounds * local_epochs,
-        batch_size=max(1, round(batch_size / shards)) if split_batch else batch_size,
-        sampler=sampler_from(sampler, k=k, persistent=persistent),
+        batch_size=rows,
+        sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
         optimizer=SGD(lr * shards ** RATE_SCALES[rate_scale], momentum),
         penalties=(L2(weight_decay),) if weight_decay else (),
         schedule=schedule,
@@ -89,6 +92,12 @@ def job_settings(
         visible_bias=visible_bias,
     )
     return JobSettings(config=config, rounds=rounds, local_epochs=local_epochs, **others)
+
+
+def _with_chains(sampler: Sampler, rows: int) -> Sampler:
+    if isinstance(sampler, PCD) and sampler.chains is None:
+        return replace(sampler, chains=min(2 * rows, MAX_BATCH))
+    return sampler
 
 
 def train_rounds(

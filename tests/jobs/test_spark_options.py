@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from rbmx.backends.native import get_num_threads
 from rbmx.errors import JobError
 from rbmx.jobs import spark
-from rbmx.jobs.engine import Engine
+from rbmx.jobs.engine import Engine, _listening
 
 FOLDER = Path("/folder")
 
@@ -151,6 +152,17 @@ def test_common_failures_are_explained(said: str, meaning: str) -> None:
 
 def test_other_failures_are_not() -> None:
     assert spark.explained("ModuleNotFoundError: No module named 'mine'\nrbmx") is None
+
+
+def test_what_spark_logs_is_heard_as_progress_and_a_lack_of_workers() -> None:
+    heard: list[float] = []
+    log = logging.getLogger("mrjob.logs.step")
+    with _listening(heard.append):
+        log.info("  Finished task 2.0 in stage 0.0 (TID 2) in 35 ms on 127.0.0.1 (executor driver) (3/4)")
+        log.info("  Finished task 0.0 in stage 1.0 (TID 4) in 35 ms on 127.0.0.1 (executor driver) (1/1)")
+        with pytest.warns(UserWarning, match="Spark waits for a worker that is free: Initial job has not accepted"):
+            log.warning("  Initial job has not accepted any resources; check your cluster UI")
+    assert heard == [0.75]
 
 
 def closed_port() -> int:

@@ -71,7 +71,11 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-D", dest="jobconf", action="append", default=[], metavar="KEY=VALUE", help="a Hadoop or Spark property"
     )
-    group.add_argument("--python-bin", metavar="PATH", help="Python on the nodes (default: mrjob.conf's, or python3)")
+    group.add_argument(
+        "--python-bin",
+        metavar="PATH",
+        help="Python on the nodes (default: mrjob.conf's, or on Hadoop python3, on Spark the Python of this command)",
+    )
     group.add_argument(
         "--no-ship",
         dest="ship",

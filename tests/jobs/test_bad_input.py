@@ -110,6 +110,12 @@ def test_two_bad_splits_are_one_error(job):
     assert message.endswith("(and 1 more shards failed)")
 
 
+def test_a_reducer_that_sees_a_failure_merges_nothing(job, rows):
+    splits = csv(rows[:100], label=False), b",".join([b"?"] * 64) + b"\n"
+    lines = [write_record(r) for split in splits for r in Mapper(job).lines(split.splitlines(keepends=True))]
+    assert "merged" not in {record.kind for record in reduce_round(lines, job.settings)}
+
+
 def test_a_header_line_is_called_one(job, rows):
     names = b",".join(b"p%d" % i for i in range(65)) + b"\n"
     message = failure(reading(job, label="first"), names + csv(rows))

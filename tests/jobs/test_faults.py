@@ -171,8 +171,7 @@ def test_a_job_of_mrjob_survives_the_same(model, splits, undisturbed, tmp_path):
     plan = {
         ("map", 0, 0): Fault("kill", 1),
         ("map", 1, 0): Fault("twice"),
-        ("reduce", 0, 0): Fault("kill", 1),
-        ("reduce", 0, 1): Fault("hang"),
+        ("reduce", 0, 0): Fault("hang", 1),
     }
     runner = StreamingRunner([*task, "--mapper"], [*task, "--reducer"], plan)
     assert (
@@ -374,22 +373,31 @@ def two_shards(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.mark.parametrize(("runner", "rounds"), [("inline", 12), ("local", 2)])
 def test_a_driver_that_is_stopped_goes_on_to_the_same_weights(two_shards, tmp_path, runner, rounds, stop):
     flags = ["--hidden", "16", "--momentum", "0.5", "--rounds", str(rounds), "--seed", "3"]
-    whole, output = tmp_path / "whole.safetensors", tmp_path / "model.safetensors"
-    assert rbmx("train-mr", two_shards, *flags, "--quiet", "-o", whole) == 0
+    output = tmp_path / "model.safetensors"
     status, errors = stopped_after_a_round(output, stop, two_shards, "-r", runner, *flags)
     done = load_round(output).number
     assert 1 <= done < rounds, "the round was over before the signal came"
     if stop == signal.SIGKILL:
         assert status == -signal.SIGKILL
-        words = ["train-mr", str(two_shards), "-r", runner, "--rounds", str(rounds), "--resume", "-o", str(output)]
+        words = ["train-mr", str(two_shards), "--rounds", str(rounds), "--resume", "-o", str(output)]  # inline
     else:
         assert status == 130
         assert f"rbmx: interrupted; {output} holds the model after round {done}; go on with:\n" in errors
         assert "Traceback" not in errors
         words = errors.splitlines()[-1].split()[1:]
     assert rbmx(*words, "--quiet") == 0
-    assert told(f"{stop.name} of the driver, {runner}, after round {done}", sha256_of(output)) == sha256_of(whole)
+    assert told(f"{stop.name} of the driver, {runner}, after round {done}", sha256_of(output)) == uninterrupted(
+        two_shards, *flags
+    )
     assert [record.epoch for record in load_round(output).history] == list(range(1, rounds + 1))
+
+
+@cache
+def uninterrupted(data: Path, *flags: str) -> str:
+    """sha256 of the weights of a job that nothing disturbs."""
+    output = data.with_name("whole.safetensors")
+    assert rbmx("train-mr", data, *flags, "--quiet", "-o", output) == 0
+    return sha256_of(output)
 
 
 @pytest.mark.parametrize("done", [0, 1])

@@ -32,6 +32,7 @@ from rbmx.training.schedules import Schedule
 __all__ = ["at_work", "begin", "go_on", "job_settings", "train_rounds"]
 
 LINEAR = LinearDecay()
+SMALLEST_BATCH = 12  # rows: smaller ones cost likelihood at 16 shards (docs/shards.md, "When averaging is as good")
 RATE_SCALES = {"none": 0.0, "sqrt": 0.5, "shards": 1.0}  # the exponent of the number of shards
 
 
@@ -63,8 +64,9 @@ def job_settings(
         rounds, local_epochs: rounds of the job, passes over its shard that a task makes in a round.
         batch_size: of one place.
         split_batch: a shard takes batch_size / shards rows a minibatch, so that it makes as many updates a pass as one
-            place would; False: batch_size.
-        lr: learning rate of one place.
+            place would, but not fewer than 12; False: batch_size.
+        lr: learning rate of one place; where 12 rows a shard make the batch of all shards larger than batch_size, the
+            rate grows as it does.
         rate_scale: the shards' rate is multiplied with 1 ("none"), the root of shards ("sqrt") or their number.
         sampler, k, persistent: as in RBM.fit; PCD without a number of chains keeps twice as many in each shard as
             its minibatch has rows: the small minibatches of many shards need the better negative phase.
@@ -78,12 +80,13 @@ def job_settings(
     gradient = others.get("merge") == "gradient"
     if gradient and sampler == "pcd" and persistent is None:
         sampler = "cd"
-    rows = max(1, round(batch_size / shards)) if split_batch else batch_size
+    rows = max(min(SMALLEST_BATCH, batch_size), round(batch_size / shards)) if split_batch else batch_size
+    larger = max(1.0, rows * shards / batch_size) if split_batch else 1.0
     config = TrainConfig(
         epochs=rounds * local_epochs,
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
-        optimizer=SGD(lr * shards ** RATE_SCALES[rate_scale], momentum),
+        optimizer=SGD(lr * larger * shards ** RATE_SCALES[rate_scale], momentum),
         penalties=(L2(weight_decay),) if weight_decay else (),
         schedule=schedule,
         shuffle=shuffle,

@@ -9,6 +9,7 @@ import pytest
 
 from rbmx.bits import PackedBits
 from rbmx.likelihood import ais_log_partition, log_partition, reverse_ais_log_partition
+from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 
@@ -73,3 +74,24 @@ def test_the_key_decides(machine: Any) -> None:
 def test_what_cannot_work_is_refused(changes: Any, message: str, machine: Any) -> None:
     with pytest.raises(ValueError, match=message):
         ais_log_partition(machine(12, 6), key=Key(0), **changes)
+
+
+def test_both_directions_together_hold_the_truth_between_them(machine: Any) -> None:
+    params = machine(12, 26, scale=0.3)
+    found = estimate_log_partition(params, "both", start=rows_of(params, 200), temperatures=200, chains=200, key=Key(5))
+    assert found.low <= log_partition(params).value <= found.high
+    assert found.method.startswith("between AIS, 200 temperatures")
+
+
+def test_auto_enumerates_where_it_can_and_samples_where_not(machine: Any) -> None:
+    assert estimate_log_partition(machine(30, 5), key=Key(0)).method.startswith("exact")
+    assert estimate_log_partition(machine(30, 26, scale=0.1), key=Key(0)).method.startswith("AIS")
+    start = rows_of(machine(30, 26), 10)
+    assert estimate_log_partition(machine(30, 26, scale=0.1), start=start, key=Key(0)).method.startswith("between")
+
+
+def test_directions_that_disagree_are_warned_of(machine: Any) -> None:
+    """Two deep modes, few temperatures: chains from below find one each and none crosses."""
+    params = machine(40, 30, scale=4.0)
+    with pytest.warns(UserWarning, match="chains mix badly"):
+        estimate_log_partition(params, "both", start=rows_of(params, 20), temperatures=3, chains=20, key=Key(1))

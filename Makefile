@@ -4,7 +4,7 @@ DEMO := build/env-demo
 TEST := build/env-test
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: help demo test test-avx512 test-hadoop test-hadoop-short lint format bench hadoop-up hadoop-down hadoop-cds clean
+.PHONY: help demo test test-avx512 test-hadoop test-hadoop-short test-spark lint format bench hadoop-up hadoop-down hadoop-cds clean
 
 # hadoop-up: nodes, profile of settings, first port, a network of its own (auto, yes, no), CDS=1 for a class archive
 NODES = 1
@@ -21,6 +21,7 @@ help:
 	@echo "make hadoop-down  stop it, leaving no process and no data"
 	@echo "make hadoop-cds   make the class archive that lets its JVMs start faster (a minute, once)"
 	@echo "make test-hadoop  the tests on the real Hadoop (Java 17, Maven); test-hadoop-short: one node, three jobs"
+	@echo "make test-spark   the tests on Spark (Java 17; installs pyspark, which is large)"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make format  let ruff and clang-format rewrite the sources"
 	@echo "make bench   rbmx beside its peers; results in build/bench"
@@ -56,6 +57,14 @@ test-hadoop: $(TEST)/.ready
 
 test-hadoop-short: $(TEST)/.ready
 	$(TEST)/bin/python -m pytest -m hadoop_short -s --durations=5 tests/hadoop
+
+$(TEST)/.spark: $(TEST)/.ready
+	@echo "adding pyspark to $(TEST), 456 MB"
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[spark]"
+	@touch $@
+
+test-spark: $(TEST)/.spark
+	$(TEST)/bin/python -m pytest -m spark --durations=5 tests/jobs
 
 hadoop-up:
 	@$(PYTHON) -m tools.hadoop up --nodes "$(NODES)" --profile "$(PROFILE)" --base "$(BASE)" --private "$(PRIVATE)" \

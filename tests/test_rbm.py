@@ -261,7 +261,11 @@ def test_gaussian_visible_units_train_on_the_reference_backend():
         (lambda r: r.fit(torch.full((2, 5), 7.0)), "--scale and --binarize"),
         (lambda r: r.fit(torch.zeros(2, 5), resume=True), "resume: expected a module that was fitted"),
         (lambda r: r.sample(0), "n: expected 1 or more, got 0"),
-        (lambda r: r.log_partition("ais"), "method: expected 'auto' or 'exact'"),
+        (
+            lambda r: r.log_partition("guess"),
+            "method: expected one of auto, exact, ais, reverse_ais, both, got 'guess'",
+        ),
+        (lambda r: r.log_partition("both"), "start: method 'both' begins its chains at rows of data"),
         (lambda r: rbmx.RBM(3, 2, visible="potts"), "unit type: expected one of bernoulli, gaussian, got 'potts'"),
         (lambda r: rbmx.RBM(0, 2), "n_visible: expected 1 to"),
     ],

@@ -19,10 +19,12 @@ from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
+from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import Sampler, sampler_from
 from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
+from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import optimizer_from
 from rbmx.training.schedules import Schedule
 
@@ -274,20 +276,54 @@ class RBM(RBMLayer):
 
     # likelihood
 
-    def log_partition(self, method: str = "auto") -> Estimate:
-        """log Z by enumeration of the smaller side.
+    def log_partition(
+        self,
+        method: str = "auto",
+        *,
+        data: Any = None,
+        temperatures: int = 1000,
+        chains: int = 100,
+        seed: int | None = None,
+    ) -> Estimate:
+        """log Z: by enumeration, or by annealed importance sampling.
+
+        Args:
+            method: "exact" (a Bernoulli side of at most 24 units), "ais", "reverse_ais", "both", or "auto": exact where
+                it can be, else both, or AIS alone without `data`.
+            data: rows that the chains of reverse AIS begin at (as many as `chains`) and whose means both start from.
+            temperatures, chains: of AIS.
+            seed: of its noise; None draws one from torch.
 
         Raises:
-            ValueError: neither side is small enough to enumerate.
+            ValueError: an unknown method, or one that lacks what it needs.
         """
-        if method not in ("auto", "exact"):
-            raise ValueError(f"method: expected 'auto' or 'exact', got {method!r}")
-        return exact.log_partition(self._params_copy())
+        rows = None if data is None else self._source_rows(data)
+        return self._log_partition(method, rows, temperatures, chains, seed)
 
-    def log_likelihood(self, data: Any) -> Estimate:
-        """Mean log p(v) over the rows of `data`, in nats, with the method of log_partition."""
-        return exact.log_likelihood(
-            self._params_copy(), open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+    def log_likelihood(
+        self, data: Any, method: str = "auto", *, temperatures: int = 1000, chains: int = 100, seed: int | None = None
+    ) -> Estimate:
+        """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data."""
+        rows = self._source_rows(data)
+        z = self._log_partition(method, rows, temperatures, chains, seed)
+        return exact.log_likelihood(self._params_copy(), rows, z)
+
+    def _source_rows(self, data: Any) -> Rows:
+        return open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+
+    def _log_partition(
+        self, method: str, rows: Rows | None, temperatures: int, chains: int, seed: int | None
+    ) -> Estimate:
+        params = self._params_copy()
+        binary = rows is not None and self._visible_unit.name == "bernoulli"
+        return estimate_log_partition(
+            params,
+            method,
+            start=None if rows is None else rows[:chains],
+            temperatures=temperatures,
+            chains=chains,
+            key=self._key(seed),
+            base_bias=log_odds([rows]) if binary and rows is not None else None,
         )
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:

@@ -18,6 +18,14 @@ import rbmx
 from rbmx.backends import Batches, State, backend_for
 from rbmx.backends.native import permutation
 from rbmx.bits import PackedBits
+from rbmx.data import Encoding
+from rbmx.data.shards import Shard, ShardHeader, shard_bounds, write_shard
+from rbmx.jobs.mapper import Mapper
+from rbmx.jobs.records import write_record
+from rbmx.jobs.reducer import reduce_round
+from rbmx.jobs.round import Round
+from rbmx.jobs.rounds import job_settings
+from rbmx.jobs.step import next_round, outcome_of
 from rbmx.rng import Key, Purpose, draw32, uniform
 from rbmx.training import TrainState
 
@@ -90,6 +98,22 @@ def sampled() -> dict[str, str]:
     }
 
 
+def sharded(many: bool, **settings: Any) -> str:
+    """Weights after two rounds over three shards of 411 rows; `many`: results arrive the other way round."""
+    rows, bounds = bits(411, 130), shard_bounds(411, 3)
+    plan = job_settings(shards=3, rounds=2, seed=5, **settings)
+    job = Round(initial(130, 65), plan)
+    for _ in range(2):
+        lines = []
+        for shard in reversed(range(3)) if many else range(3):
+            part = rows[bounds[shard] : bounds[shard + 1]]
+            header = ShardHeader(shard, 3, bounds[shard], len(part), 411, 130, "bits", Encoding())
+            lines += [write_record(record) for record in Mapper(job).line(write_shard(Shard(header, part)))]
+        found = [write_record(record) for record in reduce_round(lines, plan)]
+        job = next_round(job, *outcome_of(found, plan))
+    return sha256(*arrays(job.params))
+
+
 def main() -> None:
     threads, many = (int(sys.argv[1]), sys.argv[2] == "many") if len(sys.argv) > 1 else (1, False)
     rbmx.set_num_threads(threads)
@@ -108,6 +132,8 @@ def main() -> None:
                 "PCD-2, momentum, decay, 130-65, 3 epochs of 411 rows": trained(130, 65, bits(411, 130), config, many),
                 "CD-1, streamed, 130-65": trained(130, 65, bits(9000, 130), stream, many),
                 "PCD-2 on real values, canonical, 65-33": trained(65, 33, grey(211, 65), real, many),
+                "two rounds over three shards, averaged": sharded(many, momentum=0.5, outer_momentum=0.5),
+                "two rounds over three shards, summed": sharded(many, merge="gradient", split_batch=False),
                 **sampled(),
             },
             indent=2,

@@ -24,7 +24,7 @@ def stripes(rows: int = 120, n_visible: int = 20, seed: int = 3) -> NDArray[np.u
 
 def settings(**changes: Any) -> JobSettings:
     """Settings of a short job."""
-    return job_settings(**({"shards": 3, "rounds": 2, "batch_size": 12, "seed": 7} | changes))
+    return job_settings(**({"shards": 3, "rounds": 2, "batch_size": 36, "seed": 7} | changes))
 
 
 def weights(n_visible: int = 20, n_hidden: int = 8) -> RBMParams:

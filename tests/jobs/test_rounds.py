@@ -18,7 +18,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key
 from tests.jobs.data import digest, stripes
 
-JOB = {"shards": 3, "rounds": 2, "batch_size": 12, "seed": 7, "momentum": 0.5}
+JOB = {"shards": 3, "rounds": 2, "batch_size": 36, "seed": 7, "momentum": 0.5}
 
 
 def train(data: Any = None, n_hidden: int | None = 8, **changes: Any) -> Any:

@@ -70,9 +70,15 @@ def test_the_schedule_runs_over_the_rounds() -> None:
 
 def test_a_batch_of_one_place_is_split() -> None:
     assert settings(batch_size=100, shards=4).config.batch_size == 25
-    assert settings(batch_size=100, shards=16).config.batch_size == 6
-    assert settings(batch_size=100, shards=1000).config.batch_size == 1
+    assert settings(batch_size=100, shards=16).config.batch_size == 12
+    assert settings(batch_size=5, shards=16).config.batch_size == 5
     assert settings(batch_size=100, shards=4, split_batch=False).config.batch_size == 100
+
+
+def test_the_rate_grows_where_the_batch_of_all_shards_does() -> None:
+    assert settings(batch_size=100, shards=8, lr=0.1).config.optimizer.lr == pytest.approx(0.1)
+    assert settings(batch_size=100, shards=16, lr=0.1).config.optimizer.lr == pytest.approx(0.192)
+    assert settings(batch_size=100, shards=16, lr=0.1, split_batch=False).config.optimizer.lr == pytest.approx(0.1)
 
 
 def test_a_shard_keeps_twice_as_many_chains_as_its_minibatch_has_rows() -> None:
@@ -95,8 +101,8 @@ def test_progress_counts_the_minibatches_of_all_epochs(monkeypatch: pytest.Monke
     monkeypatch.setattr("rbmx.jobs.shard.backend_for", lambda *_, **__: Stub())
     heard: list[int] = []
     result = train_shard(weights(), ShardState(), ROWS, settings(local_epochs=3), KEY, report=heard.append)
-    assert heard == [10, 40, 70]
-    assert result.minibatches == 90
+    assert heard == [10, 20, 30]
+    assert result.minibatches == 30
 
 
 def gradient_settings() -> Any:

@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | sharding | hadoop | table1``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
     add("csv", "the CSV reader beside NumPy, pandas and pyarrow", plot=False)
     add("mapper", "what a map task takes in, text rows and shard lines, beside NumPy's text readers", plot=False)
+    sharding = add("sharding", "quality over shards beside one place, at equal passes over the data")
+    sharding.add_argument("--shards", nargs="+", type=_positive, default=[2, 4, 8, 16], help="(2 4 8 16)")
+    sharding.add_argument("--hidden", nargs="+", type=int, choices=[16, 500], default=[16, 500], help="(16 500)")
+    sharding.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
+    sharding.add_argument("--temperatures", type=_positive, default=2000, metavar="T", help="of AIS (2000)")
+    add("hadoop", "what a round costs on a real Hadoop, started and stopped here, on one, two and three nodes")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -86,6 +92,27 @@ def _run_kernel(arguments: argparse.Namespace, images: npt.NDArray[np.uint8], ro
     return report
 
 
+def _run_sharding(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Report:
+    from rbmx.bench.sharding import Images, run_sharding
+    from rbmx.bits import PackedBits
+    from rbmx.data import mnist
+
+    test, test_labels = mnist("test")
+    images = Images(PackedBits.pack(gray > 127), labels, PackedBits.pack(test > 127), test_labels)
+    if arguments.quick:
+        few = Images(images.train[:12_000], labels[:12_000], images.test, test_labels)
+        return run_sharding(few, shards=(4,), hidden=(16,), passes=(2,), rates=(0.1,), seeds=(1,), gradient=False)
+    return run_sharding(
+        images,
+        shards=arguments.shards,
+        hidden=arguments.hidden,
+        passes=[{16: 20, 500: 10}[units] for units in arguments.hidden],
+        seeds=range(1, arguments.seeds + 1),
+        temperatures=arguments.temperatures,
+        plot=arguments.plot,
+    )
+
+
 def _run(arguments: argparse.Namespace) -> Report:
     if arguments.command == "table1":
         return _run_table1(arguments)
@@ -103,6 +130,14 @@ def _run(arguments: argparse.Namespace) -> Report:
 
         n_task = min(n_rows, 15_000)  # a quarter of the images: the split of a job with four maps
         return run_mapper(gray[:n_task], labels[:n_task], rounds=rounds, threads=1)
+    if arguments.command == "sharding":
+        return _run_sharding(arguments, gray, labels)
+    if arguments.command == "hadoop":
+        from rbmx.bench.hadoop_cost import run_hadoop
+
+        if arguments.quick:
+            return run_hadoop(gray[:2000], rows=(2000,), shards=(), rounds=2, nodes=(1,), plot=arguments.plot)
+        return run_hadoop(gray, plot=arguments.plot)
     if arguments.command == "memory":
         from rbmx.bench.memory import run_memory
 

@@ -23,12 +23,16 @@ from rbmx.cli.data import open_data
 from rbmx.cli.progress import with_bar
 from rbmx.data import Dataset
 from rbmx.errors import DataError
-from rbmx.likelihood import Estimate, log_partition, pseudo_log_likelihood
+from rbmx.likelihood import Estimate, pseudo_log_likelihood
 from rbmx.likelihood.exact import MAX_ENUMERATED
+from rbmx.likelihood.partition import can_enumerate, estimate_log_partition
 from rbmx.params import RBMParams
+from rbmx.rng import Key
+from rbmx.training.measuring import first_rows, leading_blocks, log_odds
 
 __all__ = ["SUMMARY", "Score", "add_arguments", "run", "score"]
 
+AIS_CHAINS = 100
 SUMMARY = "likelihood, free energy and reconstruction error of data"
 
 
@@ -65,6 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="first rows for the pseudo-log-likelihood, which is slow; 0: none (default 200)",
     )
+    parser.add_argument(
+        "--ais",
+        type=at_least(2),
+        nargs="?",
+        const=1000,
+        metavar="T",
+        help="where log Z cannot be enumerated, estimate it from below and above by annealed importance sampling "
+        "over T temperatures (1000)",
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the noise of --ais (default 0)")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
     add_data_flags(parser, remembered=True)
     add_compute(parser)
@@ -76,7 +90,14 @@ def run(args: argparse.Namespace) -> int:
     apply_compute(args)
     model = load_checkpoint(args.model)
     dataset = open_data(args.data, args, model=model)
-    result = score(model.params, dataset, pseudo_rows=args.pseudo_rows, progress=args.progress)
+    result = score(
+        model.params,
+        dataset,
+        pseudo_rows=args.pseudo_rows,
+        temperatures=args.ais,
+        key=Key(args.seed),
+        progress=args.progress,
+    )
     if args.json:
         fields = asdict(result)
         if result.log_likelihood is not None:
@@ -87,8 +108,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def score(params: RBMParams, dataset: Dataset, *, pseudo_rows: int = 200, progress: bool | None = False) -> Score:
-    """One pass over the data; the log-likelihood is exact where a side has at most 24 units."""
+def score(
+    params: RBMParams,
+    dataset: Dataset,
+    *,
+    pseudo_rows: int = 200,
+    temperatures: int | None = None,
+    key: Key | None = None,
+    progress: bool | None = False,
+) -> Score:
+    """One pass over the data; the log-likelihood is exact where a side has at most 24 units, else by AIS if asked."""
     backend = backend_for(params)
     rows, energy, error, pseudo = 0, 0.0, 0.0, []
     for first_row, block in with_bar(dataset.blocks(), progress, "scoring", dataset.n_blocks):
@@ -104,7 +133,7 @@ def score(params: RBMParams, dataset: Dataset, *, pseudo_rows: int = 200, progre
     return Score(
         rows=rows,
         encoding=dataset.encoding.describe(),
-        log_likelihood=_log_likelihood(params, energy / rows),
+        log_likelihood=_log_likelihood(params, dataset, energy / rows, temperatures, key or Key(0)),
         pseudo_log_likelihood=float(np.concatenate(pseudo).mean()) if pseudo else None,
         pseudo_rows=scored,
         free_energy=energy / rows,
@@ -112,12 +141,17 @@ def score(params: RBMParams, dataset: Dataset, *, pseudo_rows: int = 200, progre
     )
 
 
-def _log_likelihood(params: RBMParams, free_energy: float) -> Estimate | None:
-    """Mean of -F(v) - log Z, where Z can be enumerated."""
-    bernoulli = (params.visible, params.hidden) == ("bernoulli", "bernoulli")
-    if not bernoulli or min(params.n_visible, params.n_hidden) > MAX_ENUMERATED:
+def _log_likelihood(
+    params: RBMParams, dataset: Dataset, free_energy: float, temperatures: int | None, key: Key
+) -> Estimate | None:
+    """Mean of -F(v) - log Z, where Z can be enumerated or is to be estimated."""
+    if not can_enumerate(params) and temperatures is None:
         return None
-    z = log_partition(params)
+    base = log_odds(leading_blocks(dataset)) if params.visible == "bernoulli" else None
+    start = first_rows(dataset, AIS_CHAINS)
+    z = estimate_log_partition(
+        params, start=start, temperatures=temperatures or 2, chains=AIS_CHAINS, key=key, base_bias=base
+    )
     return Estimate(-free_energy - z.value, -free_energy - z.high, -free_energy - z.low, z.method)
 
 
@@ -125,14 +159,15 @@ def _print(result: Score, params: RBMParams, dataset: Dataset) -> None:
     exact = result.log_likelihood
     lines = [("data", f"{dataset.name}, {result.rows:,} rows"), ("encoding", result.encoding)]
     if exact is not None:
-        lines.append(("log-likelihood", f"{exact.value:.3f} nats per row ({exact.method})"))
+        interval = "" if exact.low == exact.high else f", {exact.low:.2f} to {exact.high:.2f}"
+        lines.append(("log-likelihood", f"{exact.value:.3f} nats per row{interval} ({exact.method})"))
     else:
         smaller = min(params.n_visible, params.n_hidden)
         lines.append(
             (
                 "log-likelihood",
                 f"not known: the exact method takes a side of at most {MAX_ENUMERATED} units, "
-                f"the smaller side of this model has {smaller}",
+                f"the smaller side of this model has {smaller}; --ais estimates it",
             )
         )
     if result.pseudo_log_likelihood is not None:

@@ -71,7 +71,11 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-D", dest="jobconf", action="append", default=[], metavar="KEY=VALUE", help="a Hadoop or Spark property"
     )
-    group.add_argument("--python-bin", metavar="PATH", help="Python on the nodes (default: mrjob.conf's, or python3)")
+    group.add_argument(
+        "--python-bin",
+        metavar="PATH",
+        help="Python on the nodes (default: mrjob.conf's, or on Hadoop python3, on Spark the Python of this command)",
+    )
     group.add_argument(
         "--no-ship",
         dest="ship",
@@ -201,9 +205,9 @@ def _new_job(args: argparse.Namespace) -> dict[str, Any]:
     facts = {"command": args.command_line, "data": args.data, "version": version("rbmx")}
     if args.label is not None:
         facts[LABEL] = args.label
+        given["label"] = None if args.label == "none" else args.label
     return {
         "n_hidden": args.hidden,
-        "label": None if args.label in (None, "none") else args.label,
         "binarize": None if args.binarize == "none" else args.binarize,
         "scale": args.scale,
         "lower": [_frozen(path) for path in args.lower],

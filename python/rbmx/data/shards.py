@@ -29,6 +29,7 @@ __all__ = [
     "Shard",
     "ShardHeader",
     "ShardSource",
+    "contains_shards",
     "looks_like_shards",
     "read_shard",
     "read_shard_header",
@@ -165,6 +166,11 @@ def read_shard_header(start: bytes, name: str) -> ShardHeader:
 def looks_like_shards(head: bytes) -> bool:
     """Whether a file that starts with these bytes holds shard lines."""
     return head.startswith(SHARD_TAG.encode("ascii") + b" ")
+
+
+def contains_shards(text: bytes) -> bool:
+    """Whether a line of the text, other than the first, is a shard line."""
+    return b"\n%s " % SHARD_TAG.encode("ascii") in text
 
 
 def shard_bounds(rows: int, shards: int) -> list[int]:

@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import subprocess
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,16 +16,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rbmx.errors import JobError
+from rbmx.jobs import spark
 from rbmx.jobs.hadoop_failures import explained, why_job_failed
 
 __all__ = ["RUNNERS", "Engine", "Runner", "home"]
 
 Runner = Literal["inline", "local", "hadoop", "spark"]
 RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
+PREFIX = {"hadoop": "", "spark": "spark.hadoop."}  # of Hadoop's properties, where an engine has them
 ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
+LAST_RECORDS = 100  # of the log, for failures that leave no error there
 MAP_PROGRESS = re.compile(r"map +(\d+)%")
 HADOOP_JOB = re.compile(r"Running job: (job_\d+_\d+)")
 TASK_ERROR = re.compile(r"^\w*(?:Error|Exception)\b.*|^rbmx: .*|.*\bSIGKILL\b.*")
+COMMAND = re.compile(r": Command '.*' returned non-zero exit status \d+\.?$", re.DOTALL)  # pages of it
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Engine:
         """
         splits = ONE_SPLIT_A_FILE if whole_files else {"mapreduce.job.maps": str(shards)}
         words = ["--round-file", str(round_file), *inputs]
+        if self.runner == "spark":
+            words = [*self._spark_words(remote=any("://" in path for path in inputs)), *words]
         with _listening(on_progress) as heard, self._runner(words, splits) as runner:
             try:
                 runner.run()
@@ -81,6 +89,9 @@ class Engine:
                 raise
             except Exception as error:
                 raise JobError(f"{self.runner}: {self._cause(error, heard)}") from error
+            finally:
+                if self.runner == "spark":
+                    spark.remove_leftovers(runner)
             counters: dict[str, int] = {}
             for step in runner.counters():
                 counters |= step.get("rbmx", {})
@@ -143,13 +154,20 @@ class Engine:
 
         if self.runner == "hadoop" and isinstance(error, StepFailedException):
             return why_job_failed(heard.errors, heard.job)
-        return _cause(error, heard.errors)
+        if self.runner != "spark":
+            return _cause(error, heard.errors)
+        lines = heard.errors or list(heard.last)
+        return spark.explained("\n".join(lines)) or _cause(error, lines)
+
+    def _spark_words(self, *, remote: bool) -> list[str]:
+        with self._runner() as runner:
+            return spark.words_for(runner, self.folder, remote=remote)
 
     def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: dict[str, str] | None = None) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
         logging.getLogger("mrjob").addHandler(logging.NullHandler())  # it speaks through _listening, or not at all
-        own = splits or {} if self.runner == "hadoop" else {}
+        own = {PREFIX[self.runner] + key: value for key, value in (splits or {}).items() if self.runner in PREFIX}
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
         temporary = ["--local-tmp-dir", str(self.folder), "--cleanup", "NONE"]
         if self.runner == "hadoop":
@@ -174,14 +192,20 @@ class _Listener(logging.Handler):
         super().__init__(logging.DEBUG)
         self.on_progress = on_progress
         self.errors: list[str] = []
+        self.last: deque[str] = deque(maxlen=LAST_RECORDS)
         self.job: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if match := MAP_PROGRESS.search(text):
             self.on_progress(int(match[1]) / 100)
+        if match := spark.TASK_PROGRESS.search(text):
+            self.on_progress(int(match[1]) / int(match[2]))
+        if spark.WAITING in text:
+            warnings.warn(f"rbmx: Spark waits for a worker that is free: {text.strip()}", stacklevel=2)
         if match := HADOOP_JOB.search(text):
             self.job = match[1]
+        self.last.append(text)
         if record.levelno >= logging.ERROR or "failed with state" in text:
             self.errors.append(text)
 
@@ -206,7 +230,7 @@ def _cause(error: Exception, heard: Sequence[str]) -> str:
     lines = [line.strip().removeprefix("STDERR: ") for text in heard for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if TASK_ERROR.match(line)]
     last = (telling or lines or [""])[-1]
-    own = str(error) or type(error).__name__
+    own = COMMAND.sub("", str(error)) or type(error).__name__
     return f"{last} ({own})" if last and last not in own else own
 
 

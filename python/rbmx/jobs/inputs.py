@@ -48,7 +48,9 @@ def is_remote(data: object) -> bool:
     return isinstance(data, str) and "://" in data
 
 
-def open_inputs(data: Any, shards: int | None, engine: Engine, settings: JobSettings) -> Inputs:
+def open_inputs(
+    data: Any, shards: int | None, engine: Engine, settings: JobSettings, *, refuse_csv: bool = False
+) -> Inputs:
     """The inputs of a job.
 
     Local data of any kind become shards in the engine's folder; shards stay as they are; CSV text on HDFS is split
@@ -59,20 +61,24 @@ def open_inputs(data: Any, shards: int | None, engine: Engine, settings: JobSett
         shards: how many; None: 4, or as many as there are.
         engine: where the job runs.
         settings: how the data are read: encoding, label, on_bad_row.
+        refuse_csv: nobody said where CSV text has its labels.
 
     Raises:
+        ValueError: CSV text that is refused.
         DataError: nothing there, or other than expected.
         JobError: the cluster cannot be reached.
     """
     options = reading_options(settings, data)
     if is_remote(data):
-        return _remote(str(data), shards, engine, options)
+        return _remote(str(data), shards, engine, options, refuse_csv)
     if isinstance(data, (str, os.PathLike)) and (paths := _shards_at(data)):
         if settings.label is not None:
             raise _label_of_shards(str(data))
         source = ShardSource(paths, name=os.fspath(data))
         _check_count(shards, source.header.of, source.name)
         return _placed([str(path) for path in paths], source.header.of, open_source(source, **options), engine)
+    if refuse_csv and "label" in options:
+        raise _label_of_csv(str(data))
     dataset = open_source(data, **options)
     written = write_shards(dataset, DEFAULT_SHARDS if shards is None else shards, engine.folder / "shards")
     return _placed([str(path) for path in written], len(written), dataset, engine)
@@ -116,7 +122,7 @@ def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> 
     return Inputs([uri], True, shards, dataset, dataset.n_rows)
 
 
-def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any]) -> Inputs:
+def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any], refuse_csv: bool) -> Inputs:
     files = engine.files(uri)
     if not files:
         raise DataError(f"{uri}: no such file or folder")
@@ -130,6 +136,8 @@ def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any
         return _remote_shards(uri, files, shards, local, whole, engine, options)
     if files[0].endswith(".gz") or start.startswith(b"\x1f\x8b"):
         raise DataError(f"{files[0]}: gzip is one stream that cannot be split over tasks: unzip it, or use rbmx shard")
+    if refuse_csv:
+        raise _label_of_csv(uri)
     _cut_to_lines(first, files[0])
     asked = DEFAULT_SHARDS if shards is None else shards
     head = open_source(first, name=files[0], **options)
@@ -171,6 +179,12 @@ def _shards_at(data: str | os.PathLike[str]) -> list[Path]:
 
 def _label_of_shards(name: str) -> ValueError:
     return ValueError(f"label: is for CSV text; {name} holds shards, which leave labels out already")
+
+
+def _label_of_csv(name: str) -> ValueError:
+    return ValueError(
+        f'label: {name} is CSV text: say "first", "last" or None (--label first, --label last or --label none)'
+    )
 
 
 def _check_count(asked: int | None, found: int, name: str) -> None:

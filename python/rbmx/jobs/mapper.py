@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
 
-from rbmx.data.shards import looks_like_shards
+from rbmx.data.shards import contains_shards, looks_like_shards
 from rbmx.errors import DataError, DivergedError
 from rbmx.jobs.reading import Given, propagate, read_shard_line, read_text
 from rbmx.jobs.records import Failure, Record, Result, failure_record, result_record
@@ -22,6 +22,7 @@ __all__ = ["Mapper", "Watch"]
 
 NOTICE_SECONDS = 5.0
 HEAD_BYTES = 64  # tell shards from text
+MIXED = "input: shard lines and CSV rows in one split; give one kind of data"
 
 
 class Watch:
@@ -54,7 +55,7 @@ class Mapper:
             self._text.append(line if line.endswith(b"\n") else line + b"\n")
             return
         if self._text:
-            yield failure_record(Failure("input: shard lines and CSV rows in one split; give one kind of data"))
+            yield failure_record(Failure(MIXED))
             return
         yield self._guarded(lambda: self._shard(line))
 
@@ -95,8 +96,10 @@ class Mapper:
 
     def _split(self) -> Result:
         with self._clock.part("read"):
-            lines, self._text = self._text, []
-            given = read_text(b"".join(lines), self._job)
+            text, self._text = b"".join(self._text), []
+            if contains_shards(text):
+                raise DataError(MIXED)
+            given = read_text(text, self._job)
             self._watch.count("bad rows", given.bad_rows)
         return self._result(given)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,8 @@ def in_order(results: Iterable[Result]) -> Iterator[Result]:
             yield ready
             next_number += 1
     if of is not None and (waiting or next_number != of):
-        missing = [i for i in range(of) if _numbered(i) not in seen]
-        raise DataError(f"shards: {of} expected, without result: {', '.join(map(str, missing[:10]))}")
+        missing = islice((str(i) for i in range(of) if _numbered(i) not in seen), 10)
+        raise DataError(f"shards: {of} expected, without result: {', '.join(missing)}")
     for text in sorted(waiting):
         yield waiting[text]
 

@@ -73,12 +73,14 @@ def read_text(text: bytes, job: Round) -> Given:
         warnings.simplefilter("ignore")  # of skipped lines, which are counted
         source = CsvText(text, label=settings.label, on_bad_row=settings.on_bad_row, name=where)
         _require_width(source.n_visible, job, where)
-        rows = Dataset(source, settings.encoding).load()
+        dataset = Dataset(source, settings.encoding)
+        rows = dataset.load()
     if (settings.kind == "bits") != isinstance(rows, PackedBits):
         raise DataError(f"{where}: expected {settings.kind} as in the first rows; say --binarize or --scale")
     values = rows.words if isinstance(rows, PackedBits) else rows
     digest = hashlib.blake2b(values.data, digest_size=8).hexdigest()
-    return Given(Name(digest), int(digest, 16), rows, 0, where, source.n_skipped or 0)
+    # the data set reads a copy of the source that compares while it parses
+    return Given(Name(digest), int(digest, 16), rows, 0, where, getattr(dataset.source, "n_skipped", 0))
 
 
 def propagate(job: Round, rows: Rows, first_row: int) -> Rows:

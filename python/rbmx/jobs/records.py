@@ -14,7 +14,7 @@ from rbmx.envelope import seal, unseal
 from rbmx.errors import DataError
 from rbmx.jobs.shard import ShardResult, ShardState, Statistics
 from rbmx.jobs.tensors import Tensors, params_from, params_to
-from rbmx.params import PARAMETERS, RBMParams
+from rbmx.params import PARAMETERS
 
 __all__ = ["Failure", "Name", "Record", "Result", "read_record", "state_record", "write_record"]
 
@@ -144,9 +144,3 @@ def _state_from(facts: dict[str, Any], tensors: Tensors) -> ShardState:
     if chains is not None and "chain_units" in facts:
         chains = PackedBits(chains, facts["chain_units"])
     return ShardState(chains, params_from("velocity.", tensors))
-
-
-def require_shape(params: RBMParams, expected: RBMParams, who: str) -> None:
-    """DataError where a result does not fit the weights of the round."""
-    if params.weight.shape != expected.weight.shape:
-        raise DataError(f"{who}: expected weights of {expected.weight.shape}, got {params.weight.shape}")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
+from rbmx.data.opening import UNSET, Unset
 from rbmx.errors import JobError
 from rbmx.files import require_writable
 from rbmx.jobs.archive import shipping_options
@@ -31,6 +32,7 @@ from rbmx.training.schedules import Schedule
 __all__ = ["at_work", "begin", "go_on", "job_settings", "train_rounds"]
 
 LINEAR = LinearDecay()
+SMALLEST_BATCH = 12  # rows: smaller ones cost likelihood at 16 shards (docs/shards.md, "When averaging is as good")
 RATE_SCALES = {"none": 0.0, "sqrt": 0.5, "shards": 1.0}  # the exponent of the number of shards
 
 
@@ -62,8 +64,9 @@ def job_settings(
         rounds, local_epochs: rounds of the job, passes over its shard that a task makes in a round.
         batch_size: of one place.
         split_batch: a shard takes batch_size / shards rows a minibatch, so that it makes as many updates a pass as one
-            place would; False: batch_size.
-        lr: learning rate of one place.
+            place would, but not fewer than 12; False: batch_size.
+        lr: learning rate of one place; where 12 rows a shard make the batch of all shards larger than batch_size, the
+            rate grows as it does.
         rate_scale: the shards' rate is multiplied with 1 ("none"), the root of shards ("sqrt") or their number.
         sampler, k, persistent: as in RBM.fit; PCD without a number of chains keeps twice as many in each shard as
             its minibatch has rows: the small minibatches of many shards need the better negative phase.
@@ -77,12 +80,13 @@ def job_settings(
     gradient = others.get("merge") == "gradient"
     if gradient and sampler == "pcd" and persistent is None:
         sampler = "cd"
-    rows = max(1, round(batch_size / shards)) if split_batch else batch_size
+    rows = max(min(SMALLEST_BATCH, batch_size), round(batch_size / shards)) if split_batch else batch_size
+    larger = max(1.0, rows * shards / batch_size) if split_batch else 1.0
     config = TrainConfig(
         epochs=rounds * local_epochs,
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
-        optimizer=SGD(lr * shards ** RATE_SCALES[rate_scale], momentum),
+        optimizer=SGD(lr * larger * shards ** RATE_SCALES[rate_scale], momentum),
         penalties=(L2(weight_decay),) if weight_decay else (),
         schedule=schedule,
         shuffle=shuffle,
@@ -106,7 +110,7 @@ def train_rounds(
     *,
     shards: int | None = None,
     runner: Runner = "inline",
-    label: Literal["first", "last"] | None = None,
+    label: Literal["first", "last"] | Unset | None = UNSET,
     binarize: float | Literal["sample"] | None = None,
     scale: float | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
@@ -136,9 +140,9 @@ def train_rounds(
         data: an array, a path of CSV, IDX or .npy, a folder or glob of shards (rbmx shard), or an hdfs:// URI of shards
             or of CSV text.
         n_hidden: hidden units; not with `resume`.
-        shards: how many; None: 4, or as many as `data` holds.
+        shards: how many; None: 4, or as many as `data` holds, or those of the job that is resumed.
         runner: "inline" (this process), "local" (processes), "hadoop" or "spark".
-        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source.
+        label, binarize, scale, on_bad_row: how raw data are read, as for rbmx.data.open_source; CSV text wants a label.
         visible, hidden, init_std: of new parameters.
         lower: frozen layers below, from the data up; the model is trained on what they make of the data.
         validation: data to measure after each round, never trained on.
@@ -169,15 +173,20 @@ def train_rounds(
     earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume
     bottom = lower[0].visible if lower else visible
     encoding = Encoding(binarize, scale, settings.get("seed", 0), unbounded=bottom != "bernoulli")
+    told = None if isinstance(label, Unset) else label
     reading = (
-        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=label, on_bad_row=on_bad_row)
+        earlier.settings if earlier is not None else JobSettings(encoding=encoding, label=told, on_bad_row=on_bad_row)
     )
+    unlabelled = earlier is None and isinstance(label, Unset)
+    if earlier is not None:
+        shards = _same_shards(shards, earlier.settings.shards)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
-        inputs = open_inputs(data, shards, engine, reading)
+        inputs = open_inputs(data, shards, engine, reading, refuse_csv=unlabelled)
         if earlier is not None:
             job = go_on(earlier, rounds, inputs)
         else:
-            plan = job_settings(shards=inputs.shards, rounds=rounds, label=label, on_bad_row=on_bad_row, **settings)
+            plan = job_settings(shards=inputs.shards, rounds=rounds, label=told, on_bad_row=on_bad_row, **settings)
+            plan = replace(plan, shards=shards)
             n_visible = lower[-1].n_hidden if lower else inputs.head.n_visible
             key = Key(plan.config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
             params = RBMParams.initial(n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden)
@@ -223,6 +232,13 @@ def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
         )
     config = replace(before.config, epochs=rounds * before.local_epochs)
     return replace(earlier, settings=replace(before, rounds=rounds, config=config))
+
+
+def _same_shards(asked: int | None, before: int | None) -> int | None:
+    """The number of shards of a resumed job."""
+    if asked is not None and before is not None and asked != before:
+        raise ValueError(f"shards: the job was begun with {before}, got {asked}")
+    return asked if before is None else before
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class JobSettings:
         label: of CSV rows: "first", "last" or None.
         on_bad_row: of CSV rows: "raise" or "skip".
         propagate: what a frozen lower layer hands up: "mean" (real values) or "sample" (bits).
+        shards: how many were asked for, so that a resumed job cuts its data alike; None: the default.
     """
 
     config: TrainConfig = field(default_factory=TrainConfig)
@@ -57,6 +58,7 @@ class JobSettings:
     label: Literal["first", "last"] | None = None
     on_bad_row: Literal["raise", "skip"] = "raise"
     propagate: Literal["mean", "sample"] = "mean"
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def records_alone_on_stdout() -> Iterator[BinaryIO]:
             yield records
             records.flush()
         finally:
+            sys.stdout.flush()
+            ctypes.CDLL(None).fflush(None)
             os.dup2(records.fileno(), 1)
 
 

@@ -19,6 +19,7 @@ from tests.hadoop.user import User, digest, finish
 from tools.hadoop import processes
 from tools.hadoop.cluster import Cluster
 from tools.hadoop.layout import Layout
+from tools.hadoop.timeline import timelines
 
 pytestmark = pytest.mark.hadoop
 
@@ -80,10 +81,21 @@ def disturb(user: User, slow_job: SlowJob, blow: Blow, *words: str, kind: str = 
         struck = blow(cluster, at_work(cluster, process, kind))
         began = time.monotonic()
         _, said = finish(process)
-    found = digest(model)
-    print(f"\n{struck}: ended {time.monotonic() - began:.1f} s later, sha256 {found}")
+    seconds = time.monotonic() - began
+    again, found = work_done_again(cluster), digest(model)
+    print(f"\n{struck}: ended {seconds:.1f} s later, done again: {', '.join(again) or 'nothing'}; sha256 {found}")
     assert found == slow_job.digests[1]
     assert len(said.splitlines()) == 1  # of the round
+    assert again or blow is kill_datanode  # or nothing was hit
+
+
+def work_done_again(cluster: Cluster) -> list[str]:
+    """Of the last job: the tasks that had more than one attempt, and its master if there was a second one."""
+    applications = cluster.get("rm", "/ws/v1/cluster/apps")["apps"]["app"]
+    job = max(str(each["id"]) for each in applications).replace("application", "job")
+    told = timelines(cluster, [job])[0]
+    again = [task["type"].lower() for task in told["tasks"] if len(task["attempts"]) > 1]
+    return again + ["master"] * (len(told["masters"]) > 1)
 
 
 @THREE

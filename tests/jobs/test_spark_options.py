@@ -14,7 +14,8 @@ import pytest
 from rbmx.backends.native import get_num_threads
 from rbmx.errors import JobError
 from rbmx.jobs import spark
-from rbmx.jobs.engine import Engine, _listening
+from rbmx.jobs.engine import Engine
+from rbmx.jobs.mrjob_log import listening
 
 FOLDER = Path("/folder")
 
@@ -157,7 +158,7 @@ def test_other_failures_are_not() -> None:
 def test_what_spark_logs_is_heard_as_progress_and_a_lack_of_workers() -> None:
     heard: list[float] = []
     log = logging.getLogger("mrjob.logs.step")
-    with _listening(heard.append):
+    with listening(heard.append):
         log.info("  Finished task 2.0 in stage 0.0 (TID 2) in 35 ms on 127.0.0.1 (executor driver) (3/4)")
         log.info("  Finished task 0.0 in stage 1.0 (TID 4) in 35 ms on 127.0.0.1 (executor driver) (1/1)")
         with pytest.warns(UserWarning, match="Spark waits for a worker that is free: Initial job has not accepted"):

@@ -61,10 +61,10 @@ def _upload(args: argparse.Namespace, dataset: Dataset) -> int:
     from rbmx.jobs.engine import Engine
 
     with tempfile.TemporaryDirectory(prefix="rbmx-shards-") as folder:
-        engine = Engine("hadoop", Path(folder), tuple(args.conf_path))
-        if engine.exists(args.output):
+        hdfs = Engine("hadoop", Path(folder), tuple(args.conf_path)).hdfs
+        if hdfs.exists(args.output):
             raise DataError(f"{args.output}: is there already; choose a new folder, or remove it (hadoop fs -rm -r)")
         shards = Path(folder) / "shards"
         size = _write(args, dataset, shards)
-        engine.upload(sorted(shards.iterdir()), args.output)
+        hdfs.upload(sorted(shards.iterdir()), args.output)
     return size

@@ -17,7 +17,8 @@ from pathlib import Path
 import rbmx
 from rbmx.backends.native import extension_path
 from rbmx.files import written_whole
-from rbmx.jobs.engine import Engine, home
+from rbmx.jobs.engine import Engine
+from rbmx.jobs.hdfs import home
 
 __all__ = ["archive_name", "build_archive", "packed_files", "shipping_options"]
 
@@ -71,10 +72,11 @@ def shipping_options(engine: Engine) -> list[str]:
     """The words for mrjob that give tasks the archive, after putting it on HDFS if it is not there."""
     files = packed_files()
     uri = f"{home()}/env/{archive_name(files)}"
-    if not engine.exists(uri):
+    hdfs = engine.hdfs
+    if not hdfs.exists(uri):
         local = engine.folder / "env.tar.gz"
         build_archive(local, files)
-        engine.upload_file(local, uri)
+        hdfs.upload_file(local, uri)
         local.unlink()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     environment = {"PYTHONPATH": FOLDER, "RBMX_TASK_PYTHON": version}

@@ -13,6 +13,7 @@ from rbmx.data.opening import file_format
 from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
 from rbmx.errors import DataError
 from rbmx.jobs.engine import Engine
+from rbmx.jobs.hdfs import Hdfs
 from rbmx.jobs.round import Round
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.sharding import write_shards
@@ -118,22 +119,25 @@ def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> 
     if engine.runner != "hadoop":
         return Inputs(paths, True, shards, dataset, dataset.n_rows)
     uri = f"{engine.remote_folder}/shards"
-    engine.upload([Path(path) for path in paths], uri)
+    engine.hdfs.upload([Path(path) for path in paths], uri)
     return Inputs([uri], True, shards, dataset, dataset.n_rows)
 
 
 def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any], refuse_csv: bool) -> Inputs:
-    files = engine.files(uri)
+    hdfs = engine.hdfs
+    files = hdfs.files(uri)
     if not files:
         raise DataError(f"{uri}: no such file or folder")
     local = engine.folder / "head"
     local.mkdir(exist_ok=True)
     first = local / "part-0"
-    whole = engine.copy_start(files[0], first, HEAD_BYTES)
+    whole = hdfs.copy_start(files[0], first, HEAD_BYTES)
     with open(first, "rb") as stream:
         start = stream.read(64)
     if looks_like_shards(start):
-        return _remote_shards(uri, files, shards, local, whole, engine, options)
+        if not whole:
+            raise DataError(f"{files[0]}: a shard of more than {HEAD_BYTES >> 20} MB; take more shards")
+        return _remote_shards(uri, files, shards, first, hdfs, options)
     if files[0].endswith(".gz") or start.startswith(b"\x1f\x8b"):
         raise DataError(f"{files[0]}: gzip is one stream that cannot be split over tasks: unzip it, or use rbmx shard")
     if refuse_csv:
@@ -145,18 +149,15 @@ def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any
 
 
 def _remote_shards(
-    uri: str, files: list[str], shards: int | None, local: Path, whole: bool, engine: Engine, options: dict[str, Any]
+    uri: str, files: list[str], shards: int | None, first: Path, hdfs: Hdfs, options: dict[str, Any]
 ) -> Inputs:
-    if not whole:
-        raise DataError(f"{files[0]}: a shard of more than {HEAD_BYTES >> 20} MB; take more shards")
-    copied, rows = [local / "part-0"], 0
-    for i, file in enumerate(files):
-        if i:
-            copied.append(local / f"part-{i}")
-            engine.copy_start(file, copied[-1], HEAD_BYTES)
-        rows += ShardSource([copied[-1]], name=file, whole=False).n_rows
-        if rows >= BIAS_ROWS:
-            break
+    """Of a file for each shard the first ones, as many as tell the visible biases."""
+    rows = ShardSource([first], name=files[0], whole=False).n_rows
+    more = files[1 : 1 + BIAS_ROWS // max(1, rows - 1)]  # shards differ by a row
+    copied = [first]
+    if more:
+        copied.append(first.with_name("more"))
+        hdfs.copy(more, copied[-1])
     source = ShardSource(copied, name=uri, whole=False)
     if options.pop("label") is not None:
         raise _label_of_shards(uri)

@@ -25,6 +25,7 @@ if _expected and _expected != f"{sys.version_info[0]}.{sys.version_info[1]}":
 
 from mrjob.job import MRJob  # noqa: E402
 from mrjob.protocol import BytesProtocol, BytesValueProtocol  # noqa: E402
+from mrjob.step import StepFailedException  # noqa: E402
 
 from rbmx.jobs.mapper import Mapper, Watch  # noqa: E402
 from rbmx.jobs.records import Record, write_record  # noqa: E402
@@ -32,7 +33,7 @@ from rbmx.jobs.reducer import reduce_round  # noqa: E402
 from rbmx.jobs.round import load_round  # noqa: E402
 from rbmx.jobs.streaming import COUNTERS, KEY, records_alone_on_stdout, use_container_threads  # noqa: E402
 
-__all__ = ["TrainJob", "main"]
+__all__ = ["StepFailedException", "TrainJob", "main"]
 
 TASK_FLAGS = ("--mapper", "--reducer", "--combiner", "--spark")
 

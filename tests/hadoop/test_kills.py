@@ -91,11 +91,12 @@ def disturb(user: User, slow_job: SlowJob, blow: Blow, *words: str, kind: str = 
 
 def work_done_again(cluster: Cluster) -> list[str]:
     """Of the last job: the tasks that had more than one attempt, and its master if there was a second one."""
-    applications = cluster.get("rm", "/ws/v1/cluster/apps")["apps"]["app"]
-    job = max(str(each["id"]) for each in applications).replace("application", "job")
-    told = timelines(cluster, [job])[0]
+    applications = "/ws/v1/cluster/apps"
+    last = max(str(each["id"]) for each in cluster.get("rm", applications)["apps"]["app"])
+    told = timelines(cluster, [last.replace("application", "job")])[0]
     again = [task["type"].lower() for task in told["tasks"] if len(task["attempts"]) > 1]
-    return again + ["master"] * (len(told["masters"]) > 1)
+    masters = cluster.get("rm", f"{applications}/{last}/appattempts")["appAttempts"]["appAttempt"]
+    return again + ["master"] * (len(masters) > 1)
 
 
 @THREE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,14 @@ class _Loop:
         started = time.perf_counter()
         try:
             save_round(self._round_file, job)
-            lines, _ = self._engine.run(
+            lines, counters = self._engine.run(
                 self._round_file,
                 self._inputs.paths,
                 shards=self._inputs.shards,
                 whole_files=self._inputs.whole_files,
                 on_progress=lambda share: self._watcher.on_map(job, share),
             )
+            _tell_bad_rows(counters, job)
             merged, states = outcome_of(lines, job.settings)
             following = next_round(job, merged, states)
         except (DataError, ArithmeticError, JobError) as error:
@@ -137,6 +139,13 @@ class _Loop:
         if self._checkpoint is None:
             return ""
         return f"; {self._checkpoint} holds the model after round {job.number}"
+
+
+def _tell_bad_rows(counters: dict[str, int], job: Round) -> None:
+    """A warning, in a job's first round, of the rows of CSV text that on_bad_row="skip" leaves out."""
+    left_out = counters.get("bad rows", 0)
+    if left_out and job.number == 0:
+        warnings.warn(f"skipped {left_out} bad rows in each round", stacklevel=2)
 
 
 class _Monitor:

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from tools.hadoop.client import write_client, write_script
+from tools.hadoop.client import VERSION, write_client, write_script
 from tools.hadoop.configuration import Settings
 from tools.hadoop.java import find_java
-from tools.hadoop.layout import Layout
+from tools.hadoop.layout import REPOSITORY, Layout
 from tools.hadoop.network import enter_script
 
 
@@ -32,7 +32,6 @@ def call(layout: Layout, *arguments: str, name: str = "hadoop", **environment: s
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
-        ("version", "org.apache.hadoop.util.VersionInfo"),
         ("fs -ls /a", "org.apache.hadoop.fs.FsShell -ls /a"),
         ("dfs -cat /a", "org.apache.hadoop.fs.FsShell -cat /a"),
         ("dfsadmin -report", "org.apache.hadoop.hdfs.tools.DFSAdmin -report"),
@@ -48,6 +47,11 @@ def test_commands_become_classes(client: Layout, arguments: str, asked: str) -> 
     flags = ["-XX:+UseSerialGC", "-Xmx512m", "-cp", f"{client.lib}/*:{client.configuration}"]
     assert done.stdout.splitlines() == [*flags, *asked.split()]
     assert call(client, *arguments.split(), name="hdfs").stdout == done.stdout
+
+
+def test_the_version_is_that_of_the_jars(client: Layout) -> None:
+    assert call(client, "version").stdout == f"Hadoop {VERSION}\n"
+    assert f"<hadoop.version>{VERSION}</hadoop.version>" in (REPOSITORY / "tools/hadoop/pom.xml").read_text()
 
 
 def test_arguments_reach_java_as_they_are(client: Layout) -> None:

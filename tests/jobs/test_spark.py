@@ -24,6 +24,7 @@ from rbmx.jobs.engine import Engine
 from rbmx.jobs.inputs import Inputs
 from rbmx.jobs.round import save_round
 from rbmx.jobs.rounds import begin, job_settings
+from rbmx.jobs.splits import Splits
 from rbmx.jobs.step import outcome_of
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -104,11 +105,11 @@ def test_rows_of_text_give_the_same_bytes_on_every_spark_that_splits_them_alike(
 
     def trained(*options: str, conf_paths: Sequence[str] = ()) -> list[str]:
         dataset = open_source(text, label=None)
-        inputs = Inputs([str(text)], False, 2, dataset, len(rows))
+        inputs = Inputs([str(text)], Splits(), 2, dataset, len(rows))
         job = begin(RBMParams.initial(VISIBLE, HIDDEN, key=Key(0)), job_settings(shards=2, rounds=1), inputs)
         save_round(tmp_path / "round.safetensors", job)
         engine = Engine("spark", tmp_path, conf_paths, options=options)
-        lines, counters = engine.run(tmp_path / "round.safetensors", inputs.paths, shards=2, whole_files=False)
+        lines, counters = engine.run(tmp_path / "round.safetensors", inputs.paths, splits=Splits())
         assert (counters["shards"], counters["rows"]) == (2, ROWS)
         merged, states = outcome_of(lines, job.settings)
         assert sorted(merged.rows.values()) == [ROWS // 2 - 1, ROWS // 2 + 1]  # a row at the cut is the first split's

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from tools.hadoop.assemble import streaming_jar
 from tools.hadoop.configuration import USER, Settings
 from tools.hadoop.java import Java
 from tools.hadoop.layout import Layout
+from tools.hadoop.ports import port
 
 __all__ = ["usage", "write_client"]
+
+VERSION = "3.5.0"  # as in pom.xml
+NAMENODE = "NameNode's web server"
 
 # Maven carries Hadoop's jars but not its scripts; these are the commands that people and mrjob give.
 HADOOP = """\
@@ -18,8 +23,14 @@ HADOOP = """\
 # hadoop, hdfs, yarn and mapred of this cluster, whatever HADOOP_CONF_DIR says.
 command=$1
 [ $# -gt 0 ] && shift
+export HADOOP_USER_NAME="${HADOOP_USER_NAME:-@user@}" HADOOP_HOME="@run@" HADOOP_CONF_DIR="@configuration@"
 case $command in
-  version) set -- org.apache.hadoop.util.VersionInfo ;;
+  version) echo "Hadoop @version@" && exit ;;
+  fs | dfs)
+    # what needs no JVM does without
+    [ "$HADOOP_FS_BY_JAVA" ] || exec "@enter@" "@python@" -I "@webhdfs@" "@namenode@" "$0" "$@" ;;
+esac
+case $command in
   fs | dfs) set -- org.apache.hadoop.fs.FsShell "$@" ;;
   jar)
     case $1 in
@@ -39,7 +50,6 @@ case $command in
       "got '$command'" >&2
     exit 2 ;;
 esac
-export HADOOP_USER_NAME="${HADOOP_USER_NAME:-@user@}" HADOOP_HOME="@run@" HADOOP_CONF_DIR="@configuration@"
 exec "@enter@" "@java@" @flags@ -Xmx512m -cp "@classpath@${HADOOP_CLASSPATH:+:$HADOOP_CLASSPATH}" "$@"
 """
 
@@ -53,6 +63,10 @@ def write_client(layout: Layout, settings: Settings, java: Java, jvm: tuple[str,
         "configuration": layout.configuration,
         "classpath": f"{layout.lib}/*:{layout.configuration}",
         "enter": layout.enter,
+        "version": VERSION,
+        "python": sys.executable,
+        "webhdfs": Path(__file__).with_name("webhdfs.py"),
+        "namenode": f"127.0.0.1:{port(settings.base, NAMENODE)}",
         "java": java.binary,
         "flags": " ".join(jvm).replace("@name@", "client$$"),
     }.items():

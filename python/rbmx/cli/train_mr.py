@@ -72,6 +72,12 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
         "-D", dest="jobconf", action="append", default=[], metavar="KEY=VALUE", help="a Hadoop or Spark property"
     )
     group.add_argument(
+        "--maps",
+        type=at_least(1),
+        metavar="M",
+        help="map tasks on Hadoop (default: one a shard); as many as there are cores cost the fewest JVMs",
+    )
+    group.add_argument(
         "--python-bin",
         metavar="PATH",
         help="Python on the nodes (default: mrjob.conf's, or on Hadoop python3, on Spark the Python of this command)",
@@ -169,6 +175,7 @@ def train_from(args: argparse.Namespace) -> RoundsResult | None:
         "conf_paths": args.conf_path,
         "jobconf": _jobconf(args.jobconf),
         "options": [] if args.python_bin is None else ["--python-bin", args.python_bin],
+        "maps": args.maps,
         "ship": args.ship,
         "validation": args.validation,
         "checkpoint": output,

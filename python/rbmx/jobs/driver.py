@@ -107,8 +107,7 @@ class _Loop:
             lines, counters = self._engine.run(
                 self._round_file,
                 self._inputs.paths,
-                shards=self._inputs.shards,
-                whole_files=self._inputs.whole_files,
+                splits=self._inputs.splits,
                 on_progress=lambda share: self._watcher.on_map(job, share),
             )
             _tell_bad_rows(counters, job)

@@ -14,13 +14,13 @@ from rbmx.jobs import spark
 from rbmx.jobs.hadoop_failures import why_job_failed
 from rbmx.jobs.hdfs import Hdfs, home, no_hadoop
 from rbmx.jobs.mrjob_log import Listener, listening, most_telling
+from rbmx.jobs.splits import Splits
 
 __all__ = ["RUNNERS", "Engine", "Runner"]
 
 Runner = Literal["inline", "local", "hadoop", "spark"]
 RUNNERS: tuple[Runner, ...] = ("inline", "local", "hadoop", "spark")
 PREFIX = {"hadoop": "", "spark": "spark.hadoop."}  # of Hadoop's properties, where an engine has them
-ONE_SPLIT_A_FILE = {"mapreduce.input.fileinputformat.split.minsize": str(1 << 40)}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Engine:
         jobconf: Hadoop properties, -D key=value.
         options: further words for mrjob (--python-bin, --archives, ...).
         folder: for temporary files of the driver.
+        maps: map tasks on Hadoop; None: one a shard.
     """
 
     runner: Runner
@@ -40,18 +41,20 @@ class Engine:
     conf_paths: Sequence[str] = ()
     jobconf: dict[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
+    maps: int | None = None
 
     def __post_init__(self) -> None:
         if self.runner not in RUNNERS:
             raise ValueError(f"runner: expected one of {', '.join(RUNNERS)}, got {self.runner!r}")
+        if self.maps is not None and self.maps < 1:
+            raise ValueError(f"maps: expected 1 or more, got {self.maps}")
 
     def run(
         self,
         round_file: Path,
         inputs: Sequence[str],
         *,
-        shards: int,
-        whole_files: bool,
+        splits: Splits,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> tuple[list[bytes], dict[str, int]]:
         """The reducer's lines and the job's own counters.
@@ -59,14 +62,12 @@ class Engine:
         Args:
             round_file: the model of the round.
             inputs: files or URIs.
-            shards: how many there are, or are asked for.
-            whole_files: each file is one split; otherwise the engine splits text as it likes.
+            splits: how Hadoop and Spark cut them.
             on_progress: hears the share of the map work done, where the engine tells.
 
         Raises:
             JobError: the engine failed; the message holds the cause it gave.
         """
-        splits = ONE_SPLIT_A_FILE if whole_files else {"mapreduce.job.maps": str(shards)}
         words = ["--round-file", str(round_file), *inputs]
         if self.runner == "spark":
             words = [*self._spark_words(remote=any("://" in path for path in inputs)), *words]
@@ -122,15 +123,17 @@ class Engine:
         with self._runner() as runner:
             return spark.words_for(runner, self.folder, remote=remote)
 
-    def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: dict[str, str] | None = None) -> Any:
+    def _runner(self, words: Sequence[str] = ("--round-file", "none"), splits: Splits | None = None) -> Any:
         from rbmx.jobs.train_job import TrainJob
 
         logging.getLogger("mrjob").addHandler(logging.NullHandler())  # it speaks through mrjob_log, or not at all
-        own = {PREFIX[self.runner] + key: value for key, value in (splits or {}).items() if self.runner in PREFIX}
+        splits = splits or Splits()
+        own = {PREFIX[self.runner] + key: value for key, value in splits.jobconf.items() if self.runner in PREFIX}
         conf = [word for path in self.conf_paths for word in ("--conf-path", path)]
         temporary = ["--local-tmp-dir", str(self.folder), "--cleanup", "NONE"]
         if self.runner == "hadoop":
             temporary += ["--hadoop-tmp-dir", self.remote_folder.removeprefix("hdfs://")]
+            temporary += [f"--hadoop-args={splits.arguments}"] if splits.arguments else []
         all_words = ["-r", self.runner, *conf, *temporary, *_flags(own | self.jobconf), *self.options, *words]
         return TrainJob(all_words).make_runner()
 

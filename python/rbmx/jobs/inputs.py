@@ -17,6 +17,7 @@ from rbmx.jobs.hdfs import Hdfs
 from rbmx.jobs.round import Round
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.sharding import write_shards
+from rbmx.jobs.splits import Splits, splits_for
 from rbmx.training.measuring import BIAS_ROWS
 
 __all__ = ["Inputs", "is_remote", "open_inputs", "reading_options", "require_width"]
@@ -31,14 +32,14 @@ class Inputs:
 
     Attributes:
         paths: local files or URIs for the engine.
-        whole_files: each file is one shard.
+        splits: how Hadoop cuts them into map tasks.
         shards: how many; of CSV on HDFS, how many are asked for.
         head: the data themselves where they are local, else their first part.
         total_rows: None where only a round tells.
     """
 
     paths: Sequence[str]
-    whole_files: bool
+    splits: Splits
     shards: int
     head: Dataset
     total_rows: int | None
@@ -116,11 +117,12 @@ def _is_csv(path: str | os.PathLike[str]) -> bool:
 
 def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> Inputs:
     """Local shards where the engine can read them: on HDFS once, rather than with every round."""
+    splits = splits_for(len(paths), os.path.getsize(paths[0]), engine.maps)
     if engine.runner != "hadoop":
-        return Inputs(paths, True, shards, dataset, dataset.n_rows)
+        return Inputs(paths, splits, shards, dataset, dataset.n_rows)
     uri = f"{engine.remote_folder}/shards"
     engine.hdfs.upload([Path(path) for path in paths], uri)
-    return Inputs([uri], True, shards, dataset, dataset.n_rows)
+    return Inputs([uri], splits, shards, dataset, dataset.n_rows)
 
 
 def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any], refuse_csv: bool) -> Inputs:
@@ -137,7 +139,8 @@ def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any
     if looks_like_shards(start):
         if not whole:
             raise DataError(f"{files[0]}: a shard of more than {HEAD_BYTES >> 20} MB; take more shards")
-        return _remote_shards(uri, files, shards, first, hdfs, options)
+        splits = splits_for(len(files), first.stat().st_size, engine.maps)
+        return _remote_shards(uri, files, shards, first, hdfs, splits, options)
     if files[0].endswith(".gz") or start.startswith(b"\x1f\x8b"):
         raise DataError(f"{files[0]}: gzip is one stream that cannot be split over tasks: unzip it, or use rbmx shard")
     if refuse_csv:
@@ -145,11 +148,12 @@ def _remote(uri: str, shards: int | None, engine: Engine, options: dict[str, Any
     _cut_to_lines(first, files[0])
     asked = DEFAULT_SHARDS if shards is None else shards
     head = open_source(first, name=files[0], **options)
-    return Inputs([uri], False, asked, head, head.n_rows if whole and len(files) == 1 else None)
+    splits = splits_for(asked, None, engine.maps)
+    return Inputs([uri], splits, asked, head, head.n_rows if whole and len(files) == 1 else None)
 
 
 def _remote_shards(
-    uri: str, files: list[str], shards: int | None, first: Path, hdfs: Hdfs, options: dict[str, Any]
+    uri: str, files: list[str], shards: int | None, first: Path, hdfs: Hdfs, splits: Splits, options: dict[str, Any]
 ) -> Inputs:
     """Of a file for each shard the first ones, as many as tell the visible biases."""
     rows = ShardSource([first], name=files[0], whole=False).n_rows
@@ -164,7 +168,7 @@ def _remote_shards(
     del options["on_bad_row"]
     header = source.header
     _check_count(shards, header.of, uri)
-    return Inputs([uri], True, header.of, open_source(source, **options), header.total_rows)
+    return Inputs([uri], splits, header.of, open_source(source, **options), header.total_rows)
 
 
 def _shards_at(data: str | os.PathLike[str]) -> list[Path]:

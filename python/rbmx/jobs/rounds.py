@@ -124,6 +124,7 @@ def train_rounds(
     conf_paths: Sequence[str] = (),
     jobconf: dict[str, str] | None = None,
     options: Sequence[str] = (),
+    maps: int | None = None,
     ship: bool = True,
     watcher: RoundWatcher | None = None,
     extra: dict[str, str] | None = None,
@@ -151,6 +152,7 @@ def train_rounds(
         conf_paths: mrjob.conf files; () takes the user's own.
         jobconf: Hadoop properties.
         options: further words for mrjob: --python-bin and its like.
+        maps: map tasks on Hadoop, fewer than shards where nodes have few cores; None: one a shard. It changes no byte.
         ship: on Hadoop, send the code along; False where the nodes have rbmx.
         watcher: hears of rounds.
         extra: further facts for the model file.
@@ -180,7 +182,7 @@ def train_rounds(
     unlabelled = earlier is None and isinstance(label, Unset)
     if earlier is not None:
         shards = _same_shards(shards, earlier.settings.shards)
-    with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options) as engine:
+    with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
         inputs = open_inputs(data, shards, engine, reading, refuse_csv=unlabelled)
         if earlier is not None:
             job = go_on(earlier, rounds, inputs)
@@ -249,13 +251,14 @@ def at_work(
     conf_paths: Sequence[str] = (),
     jobconf: dict[str, str] | None = None,
     options: Sequence[str] = (),
+    maps: int | None = None,
 ) -> Iterator[Engine]:
     """An engine with temporary folders of its own, here and on HDFS."""
     own: dict[str, str] = {}
     if runner == "local":  # tasks share the cores
         own["mapreduce.map.cpu.vcores"] = str(max(1, get_num_threads() // (shards or get_num_threads())))
     with tempfile.TemporaryDirectory(prefix="rbmx-job-") as folder:
-        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options))
+        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options), maps)
         try:
             yield engine
         except BaseException:

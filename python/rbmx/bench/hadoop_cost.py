@@ -1,6 +1,6 @@
 """What a round costs on a real Hadoop: fixed cost and work from the tasks' timelines, and a model of more nodes.
 
-time(n nodes) = fixed cost + work of the shards that one node holds.
+time(n nodes) = fixed cost + (launch + work of a shard) * shards on the fullest node.
 """
 
 from __future__ import annotations
@@ -154,23 +154,27 @@ def _parts(record: RoundRecord, job: dict[str, Any]) -> dict[str, float]:
 def _speedups(
     folder: Path, images: npt.NDArray[np.uint8], nodes: Sequence[int], rounds: int, epochs: int
 ) -> tuple[list[Speedup], bool]:
-    """The heavy job on each number of nodes, and the model from one node's tiny and heavy jobs."""
+    """The heavy job on each number of nodes, and the model from three jobs on one node.
+
+    A tiny shard takes fixed + launch, many tiny shards fixed + shards * launch, and the heavy job tells the work.
+    """
     shards = 2 * max(nodes)
     measured: dict[int, float] = {}
-    fixed = work = 0.0
+    fixed = shard_seconds = 0.0
     held = True
     for n in nodes:
         with running_cluster(folder, n) as cluster, cluster.nodes_held_to(HALF_A_CORE, n) as allowed:
             if n == nodes[0]:
-                fixed = _seconds(_train(cluster, images[:TINY_ROWS], shards, rounds).history)
+                tiny = [_seconds(_train(cluster, images[:TINY_ROWS], k, rounds).history) for k in (1, shards)]
+                fixed = tiny[0] - (tiny[1] - tiny[0]) / (shards - 1)
             heavy = _train(cluster, images, shards, rounds, local_epochs=epochs)
         measured[n] = _seconds(heavy.history)
         if n == nodes[0]:
-            work = (measured[n] - fixed) * n
+            shard_seconds = (measured[n] - fixed) / -(-shards // n)
         held = held and allowed
         if not held:
             break
-    return [Speedup(n, measured.get(n), fixed + work / n) for n in nodes], held
+    return [Speedup(n, measured.get(n), fixed + shard_seconds * -(-shards // n)) for n in nodes], held
 
 
 def _seconds(history: Sequence[Any]) -> float:

@@ -11,6 +11,7 @@ import pytest
 import rbmx
 from rbmx.backends import backend_for
 from rbmx.bits import PackedBits
+from rbmx.cli import main
 from rbmx.data.shards import shard_paths
 from rbmx.errors import CheckpointError, DataError, DivergedError
 from rbmx.jobs import Round, RoundWatcher, load_round, save_round, train_rounds, write_shards
@@ -194,3 +195,12 @@ def test_shard_counts_must_agree(tmp_path: Path) -> None:
     shard_paths(tmp_path / "shards")[1].unlink()
     with pytest.raises(DataError, match="expected shards 0 to 2, each once, got"):
         train(str(tmp_path / "shards"))
+
+
+def test_info_tells_how_far_a_job_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.safetensors"
+    train(at_most=1, checkpoint=path)
+    assert main(["info", str(path)]) == 0
+    told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert told["job over shards"].strip().startswith("1 of 2 rounds; kept: rbmx train-mr --resume")
+    assert "rounds" not in told

@@ -12,6 +12,7 @@ import numpy as np
 
 import rbmx
 from rbmx.checkpoint import Checkpoint, load_checkpoint
+from rbmx.jobs.round import KEY
 from rbmx.params import RBMParams
 
 __all__ = ["SUMMARY", "add_arguments", "build_facts", "run", "weights_digest"]
@@ -68,7 +69,12 @@ def _model_facts(model: Checkpoint) -> dict[str, str]:
         facts["training state"] = "kept: rbmx fit --resume goes on to the bit"
     if model.config is not None:
         facts["settings"] = str(model.config)
-    return {**facts, **model.extra}
+    extra = dict(model.extra)
+    if KEY in extra:
+        about = json.loads(extra.pop(KEY))
+        done, planned = about["number"], about["settings"]["rounds"]
+        facts["job over shards"] = f"{done} of {planned} rounds; kept: rbmx train-mr --resume goes on to the bit"
+    return {**facts, **extra}
 
 
 def _plain(value: object) -> str:

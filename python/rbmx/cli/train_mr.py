@@ -265,9 +265,10 @@ def _output(args: argparse.Namespace) -> Path:
 
 def _summary(args: argparse.Namespace, result: RoundsResult) -> str:
     params = result.params
-    text = f"{_output(args)}: {params.n_visible}-{params.n_hidden}, {result.job.number} rounds"
+    done = result.job.number
+    text = f"{_output(args)}: {params.n_visible}-{params.n_hidden}, {done} round{'' if done == 1 else 's'}"
     if args.prepare:
-        return f"{text}; round {result.job.number + 1} of {result.job.settings.rounds} is ready to run"
+        return f"{text}; round {done + 1} of {result.job.settings.rounds} is ready to run"
     last = result.history[-1]
     return f"{text}, reconstruction error {last.reconstruction_error:.5f}"
 

@@ -23,7 +23,7 @@ from rbmx.jobs.tensors import Tensors, params_from, params_to
 from rbmx.params import RBMParams
 from rbmx.training.history import EpochRecord
 
-__all__ = ["Round", "load_round", "save_round"]
+__all__ = ["KEY", "Round", "load_round", "save_round"]
 
 KEY = "rounds"  # in Checkpoint.extra
 

@@ -39,15 +39,12 @@ class NameNode(BaseHTTPRequestHandler):
             else:
                 self.answer(307, Location=f"http://{self.headers['Host']}{self.path}&there=1")
         elif operation == "CREATE":
-            self.files[path] = self.rfile.read() if "Content-Length" not in self.headers else self.body()
+            self.files[path] = self.rfile.read(int(self.headers["Content-Length"]))
             self.answer(201)
         elif operation == "OPEN":
             self.answer(200, self.files[path])
         else:
             self.answer(*self.metadata(operation, path, query))
-
-    def body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
 
     def metadata(self, operation: str, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         inside = [name for name in self.files if name.startswith(path.rstrip("/") + "/")]

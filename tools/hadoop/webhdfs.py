@@ -60,7 +60,10 @@ class WebHdfs:
     @staticmethod
     def _request(method: str, address: str, target: str, body: IO[bytes] | None) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(address, timeout=120)
-        connection.request(method, target, body, {"Connection": "close"})
+        headers = {"Connection": "close"}
+        if body is not None:
+            headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
+        connection.request(method, target, body, headers)
         return connection.getresponse()
 
 

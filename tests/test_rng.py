@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import rbmx.rng
 from rbmx import _core
-from rbmx.backends import State
+from rbmx.backends import State, Update
 from rbmx.backends.base import Batches
 from rbmx.backends.native import permutation
 from rbmx.backends.reference import ReferenceBackend
@@ -207,9 +207,9 @@ def test_gibbs_and_half_steps_never_draw_at_one_place_twice(places: list[tuple[i
 def test_a_restart_of_the_step_counter_is_noticed(places: list[tuple[int, ...]]) -> None:
     """The two tests above bite: a second run that counts its minibatches from 0 again draws twice."""
     params = RBMParams.initial(5, 4, key=Key(1))
-    batches = Batches(np.arange(11), 4, 1, 0.1, 0.0, 0.0, Key(5), 0)
+    batches = Batches(np.arange(11), 4, 1, Update(0.1), Key(5), 0)
     for _ in range(2):
-        ReferenceBackend().train(params, PackedBits.pack(data()), batches, State(None, None))
+        ReferenceBackend().train(params, PackedBits.pack(data()), batches, State())
     assert len(set(places)) < len(places)
 
 

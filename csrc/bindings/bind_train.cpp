@@ -56,12 +56,21 @@ class Watcher {
 struct Settings {
   std::int64_t batch_size;
   std::int64_t gibbs_steps;
-  double learning_rate;
-  double momentum;
-  double weight_decay;
+  Update update;
   std::pair<std::uint32_t, std::uint32_t> key;
   std::uint32_t first_step;
 };
+
+Rule rule_named(const std::string& name) {
+  const std::pair<const char*, Rule> rules[] = {{"momentum", Rule::momentum},
+                                                {"nesterov", Rule::nesterov},
+                                                {"rmsprop", Rule::rmsprop},
+                                                {"adam", Rule::adam}};
+  for (const auto& [known, rule] : rules) {
+    if (name == known) return rule;
+  }
+  throw py::value_error("rule: expected momentum, nesterov, rmsprop or adam, got '" + name + "'");
+}
 
 TrainingPlan plan(const Array<std::int64_t>& order, std::int64_t rows, const Settings& settings,
                   Watcher& watcher) {
@@ -79,22 +88,48 @@ TrainingPlan plan(const Array<std::int64_t>& order, std::int64_t rows, const Set
     throw py::value_error("k: expected 1 or more Gibbs steps, got " +
                           std::to_string(settings.gibbs_steps));
   }
-  return {order.data(),           order.size(),
-          settings.batch_size,    settings.gibbs_steps,
-          settings.learning_rate, settings.momentum,
-          settings.weight_decay,  {settings.key.first, settings.key.second},
-          settings.first_step,    watcher.monitor()};
+  return {order.data(),         order.size(),     settings.batch_size,
+          settings.gibbs_steps, settings.update,  {settings.key.first, settings.key.second},
+          settings.first_step,  watcher.monitor()};
 }
 
-TrainingState state(const py::object& velocity, const py::object& chains, const Model& m) {
-  TrainingState s = {{}, {}};
-  if (!velocity.is_none()) {
-    const auto arrays = velocity.cast<std::tuple<py::array, py::array, py::array>>();
-    s.velocity = parameters(std::get<0>(arrays), std::get<1>(arrays), std::get<2>(arrays),
-                            "velocity ", true);
-    if (s.velocity.n_visible != m.n_visible || s.velocity.n_hidden != m.n_hidden) {
-      throw py::value_error("velocity: expected the shapes of the parameters");
+Parameters moment(const py::object& given, const char* name, bool wanted, const Model& m) {
+  if (given.is_none() != !wanted) {
+    throw py::value_error(std::string(name) + (wanted ? ": this rule keeps one, got None"
+                                                      : ": this rule keeps none, got arrays"));
+  }
+  if (given.is_none()) return {};
+  const auto arrays = given.cast<std::tuple<py::array, py::array, py::array>>();
+  const Parameters p = parameters(std::get<0>(arrays), std::get<1>(arrays), std::get<2>(arrays),
+                                  (std::string(name) + " ").c_str(), true);
+  if (p.n_visible != m.n_visible || p.n_hidden != m.n_hidden)
+    throw py::value_error(std::string(name) + ": expected the shapes of the parameters");
+  return p;
+}
+
+// Means of units between 0 and 1.
+float* offset(const py::array& given, const char* name, std::int64_t units) {
+  auto values = checked<float>(given, name, {units});
+  if (!values.writeable()) throw py::value_error(std::string(name) + ": expected a writable array");
+  for (std::int64_t i = 0; i < units; ++i) {
+    if (!(values.data()[i] >= 0 && values.data()[i] <= 1)) {
+      throw py::value_error(std::string(name) + ": expected means in [0, 1], got " +
+                            std::to_string(values.data()[i]));
     }
+  }
+  return values.mutable_data();
+}
+
+TrainingState state(const Update& update, const py::object& velocity, const py::object& squares,
+                    const py::object& offsets, const py::object& chains, const Model& m) {
+  const bool adaptive = update.rule == Rule::adam || update.rule == Rule::rmsprop;
+  TrainingState s = {};
+  s.velocity = moment(velocity, "velocity", update.rule != Rule::rmsprop && update.first != 0, m);
+  s.squares = moment(squares, "squares", adaptive, m);
+  if (!offsets.is_none()) {
+    const auto arrays = offsets.cast<std::tuple<py::array, py::array>>();
+    s.visible_offset = offset(std::get<0>(arrays), "visible offset", m.n_visible);
+    s.hidden_offset = offset(std::get<1>(arrays), "hidden offset", m.n_hidden);
   }
   if (!chains.is_none()) {
     s.chains = mutable_bits(chains.cast<py::array>(), "chains", m.n_hidden);
@@ -122,10 +157,18 @@ void refuse_overlap(const Parameters& p, const TrainingState& s, const void* dat
                              floats("visible_bias", p.visible_bias, p.n_visible),
                              floats("hidden_bias", p.hidden_bias, p.n_hidden),
                              {"data", static_cast<const char*>(data), data_bytes}};
-  if (s.velocity.weight != nullptr) {
-    spans.push_back(floats("velocity weight", s.velocity.weight, p.n_hidden * p.n_visible));
-    spans.push_back(floats("velocity visible_bias", s.velocity.visible_bias, p.n_visible));
-    spans.push_back(floats("velocity hidden_bias", s.velocity.hidden_bias, p.n_hidden));
+  const auto add = [&](const Parameters& moment, const char* weight, const char* visible,
+                       const char* hidden) {
+    if (moment.weight == nullptr) return;
+    spans.push_back(floats(weight, moment.weight, p.n_hidden * p.n_visible));
+    spans.push_back(floats(visible, moment.visible_bias, p.n_visible));
+    spans.push_back(floats(hidden, moment.hidden_bias, p.n_hidden));
+  };
+  add(s.velocity, "velocity weight", "velocity visible_bias", "velocity hidden_bias");
+  add(s.squares, "squares weight", "squares visible_bias", "squares hidden_bias");
+  if (s.visible_offset != nullptr) {
+    spans.push_back(floats("visible offset", s.visible_offset, p.n_visible));
+    spans.push_back(floats("hidden offset", s.hidden_offset, p.n_hidden));
   }
   if (s.chains.words != nullptr) {
     spans.push_back(
@@ -152,7 +195,8 @@ py::tuple result(const TrainingReport& report, const Watcher& watcher) {
 py::tuple train_minibatches(const py::array& weight, const py::array& visible_bias,
                             const py::array& hidden_bias, const py::array& data,
                             const py::array& order, const Settings& settings,
-                            const py::object& velocity, const py::object& chains,
+                            const py::object& velocity, const py::object& squares,
+                            const py::object& offsets, const py::object& chains,
                             const py::object& progress, bool reference) {
   const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
   model(weight, visible_bias, hidden_bias);
@@ -160,7 +204,10 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
   Watcher watcher(progress);
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), rows.rows, settings, watcher);
-  TrainingState s = state(velocity, chains, p);
+  TrainingState s = state(settings.update, velocity, squares, offsets, chains, p);
+  if (s.visible_offset != nullptr && p.n_visible * settings.batch_size > kMostCentred) {
+    throw py::value_error("batch_size: centred gradients take up to 2^32 visible units in a batch");
+  }
   refuse_overlap(p, s, rows.words,
                  static_cast<std::size_t>(rows.rows * rows.stride) * sizeof(std::uint64_t));
   TrainingReport report;
@@ -178,14 +225,15 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
 py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
                       const py::array& hidden_bias, const py::array& data, const py::array& order,
                       const Settings& settings, const py::object& velocity,
-                      const py::object& chains, const py::object& progress, bool canonical) {
+                      const py::object& squares, const py::object& chains,
+                      const py::object& progress, bool canonical) {
   const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
   model(weight, visible_bias, hidden_bias);
   const auto values = checked<float>(data, "data", {-1, p.n_visible});
   Watcher watcher(progress);
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), values.shape(0), settings, watcher);
-  TrainingState s = state(velocity, chains, p);
+  TrainingState s = state(settings.update, velocity, squares, py::none(), chains, p);
   refuse_overlap(p, s, values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
   const Reals rows = {values.data(), values.shape(0), p.n_visible};
   TrainingReport report;
@@ -202,22 +250,31 @@ py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
 
 void bind_train(py::module_& m) {
   py::class_<Settings>(m, "Settings")
-      .def(py::init([](std::int64_t batch_size, std::int64_t gibbs_steps, double learning_rate,
-                       double momentum, double weight_decay,
+      .def(py::init([](std::int64_t batch_size, std::int64_t gibbs_steps, const std::string& rule,
+                       double learning_rate, double first, double second, double epsilon,
+                       double weight_decay, double l1, double offset_rate,
                        std::pair<std::uint32_t, std::uint32_t> key, std::uint32_t first_step) {
-             return Settings{batch_size,   gibbs_steps, learning_rate, momentum,
-                             weight_decay, key,         first_step};
+             return Settings{batch_size,
+                             gibbs_steps,
+                             {rule_named(rule), learning_rate, first, second, epsilon, weight_decay,
+                              l1, offset_rate},
+                             key,
+                             first_step};
            }),
-           py::kw_only(), py::arg("batch_size"), py::arg("gibbs_steps"), py::arg("learning_rate"),
-           py::arg("momentum"), py::arg("weight_decay"), py::arg("key"), py::arg("first_step"));
+           py::kw_only(), py::arg("batch_size"), py::arg("gibbs_steps"), py::arg("rule"),
+           py::arg("learning_rate"), py::arg("first"), py::arg("second"), py::arg("epsilon"),
+           py::arg("weight_decay"), py::arg("l1"), py::arg("offset_rate"), py::arg("key"),
+           py::arg("first_step"));
   m.def("train_minibatches", &train_minibatches, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
-        py::kw_only(), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
+        py::kw_only(), py::arg("velocity") = py::none(), py::arg("squares") = py::none(),
+        py::arg("offsets") = py::none(), py::arg("chains") = py::none(),
         py::arg("progress") = py::none(), py::arg("reference") = false);
   m.def("train_dense", &train_dense, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
-        py::kw_only(), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
-        py::arg("progress") = py::none(), py::arg("canonical") = false);
+        py::kw_only(), py::arg("velocity") = py::none(), py::arg("squares") = py::none(),
+        py::arg("chains") = py::none(), py::arg("progress") = py::none(),
+        py::arg("canonical") = false);
 }
 
 }  // namespace bindings

@@ -26,9 +26,7 @@ struct DenseBatch {
   Product product;
   Panels up;    // visible -> hidden: the master weights
   Panels down;  // hidden -> visible: their mirror
-  float* velocity;
-  float* visible_velocity;
-  float* hidden_velocity;
+  ParameterMoments moments;
 
   BatchRows data;
   BatchRows samples;      // v of the negative phase
@@ -79,7 +77,6 @@ static inline DenseBatch make_dense_batch(Arena& arena, const Parameters& parame
                                           bool listed_data, Product product, int threads) {
   const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
   const bool persistent = state.chains.words != nullptr, blas = product == Product::blas;
-  const bool with_velocity = state.velocity.weight != nullptr;
   DenseBatch t = {};
   t.product = product;
   // BLAS packs for itself: one panel
@@ -87,11 +84,7 @@ static inline DenseBatch make_dense_batch(Arena& arena, const Parameters& parame
   const std::int64_t down_width = blas ? round_up(n_visible, kLanes) : panel_width(n_visible);
   t.up = make_panels(arena, n_visible, n_hidden, up_width, round_up(n_visible, kLanes));
   t.down = make_panels(arena, n_hidden, n_visible, down_width, t.up.padded_out());
-  if (with_velocity) {
-    t.velocity = arena.take<float>(t.up.size());
-    t.hidden_velocity = arena.take<float>(t.up.padded_out());
-    t.visible_velocity = arena.take<float>(t.down.padded_out());
-  }
+  t.moments = make_moments(arena, state, t.up, t.down);
 
   const std::int64_t chains = persistent ? state.chains.rows : rows;
   t.max_rows = rows > chains ? rows : chains;

@@ -89,20 +89,18 @@ static inline void update(const DenseBatch& t, const DensePhase& positive,
              up.width, plus);
     multiply(t.product, negative.units, first, last, negative.means + means, negative.rows,
              up.width, minus);
-    update_weights(up, panel, first, last, plus, minus, t.velocity, rates, t.down, watch);
+    update_weights(up, panel, first, last, plus, minus, t.moments.weight, rates, t.down, watch);
     if (first == 0) {
       sum_means(positive.means + means, positive.rows, up.width, plus);
       sum_means(negative.means + means, negative.rows, up.width, minus);
-      update_biases(up.bias + unit0,
-                    t.hidden_velocity == nullptr ? nullptr : t.hidden_velocity + unit0, plus, minus,
-                    up.width, rates, watch);
+      update_biases(up.bias + unit0, t.moments.hidden.at(unit0), plus, minus, up.width, rates,
+                    watch);
     }
     if (panel == 0) {
       sum_units(positive.units, first, last, positive.rows, plus);
       sum_units(negative.units, first, last, negative.rows, minus);
-      update_biases(t.down.bias + first,
-                    t.visible_velocity == nullptr ? nullptr : t.visible_velocity + first, plus,
-                    minus, last - first, rates, watch);
+      update_biases(t.down.bias + first, t.moments.visible.at(first), plus, minus, last - first,
+                    rates, watch);
     }
   });
 }

@@ -1,29 +1,29 @@
 // Gradient and update of a tile of float weights: visible units first .. last of one panel of
-// hidden units.
+// hidden units, by the rule of step_rule.h.
 //   change = rate / n p0^T v0 - rate / n_chains p1^T v1 - rate * decay * weight
-//   velocity = momentum * velocity + change,   weight += velocity
 #pragma once
 
 #include "cpu/dense.h"
 #include "cpu/divergence.h"
-#include "cpu/momentum.h"
+#include "cpu/moments.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
 struct DenseRates {
-  float positive;  // learning rate / n
-  float negative;  // learning rate / n_chains
-  float momentum;
-  float decay;  // learning rate * weight decay
+  float positive;  // change_rate / n
+  float negative;  // change_rate / n_chains
+  float decay;     // change_rate * weight decay
+  StepRule rule;
 };
 
-RBMX_INLINE DenseRates rates_for(const TrainingPlan& plan, std::int64_t rows,
-                                 std::int64_t n_chains) {
-  return {static_cast<float>(plan.learning_rate / static_cast<double>(rows)),
-          static_cast<float>(plan.learning_rate / static_cast<double>(n_chains)),
-          static_cast<float>(plan.momentum),
-          static_cast<float>(plan.learning_rate * plan.weight_decay)};
+// updates: how many there are with this one, in the life of the model
+RBMX_INLINE DenseRates rates_for(const Update& update, std::int64_t rows, std::int64_t n_chains,
+                                 std::uint64_t updates) {
+  const double rate = change_rate(update);
+  return {static_cast<float>(rate / static_cast<double>(rows)),
+          static_cast<float>(rate / static_cast<double>(n_chains)),
+          static_cast<float>(rate * update.weight_decay), step_rule(update, updates)};
 }
 
 // One phase: `units` holds a row for each visible unit, means a row for each row of the batch.
@@ -42,8 +42,8 @@ RBMX_INLINE void note(Floats parameter, Floats& largest, Ints& bad) {
 // plus, minus: (last - first, width) sums of the phases
 static inline void update_weights(const Panels& up, std::int64_t panel, std::int64_t first,
                                   std::int64_t last, const float* plus, const float* minus,
-                                  float* velocity, const DenseRates& rates, const Panels& down,
-                                  Watch& watch) {
+                                  const Moments& moments, const DenseRates& rates,
+                                  const Panels& down, Watch& watch) {
   Floats largest{};
   Ints bad{};
   for (std::int64_t unit = first; unit < last; ++unit) {
@@ -54,8 +54,7 @@ static inline void update_weights(const Panels& up, std::int64_t panel, std::int
       const Floats change = (load<Floats>(plus + from + i) * rates.positive -
                              load<Floats>(minus + from + i) * rates.negative) -
                             w * rates.decay;
-      const Floats next =
-          step(w, change, velocity == nullptr ? nullptr : velocity + row + i, rates.momentum);
+      const Floats next = shrunk(rates.rule, step(rates.rule, w, change, moments.at(row + i)));
       store(up.values + row + i, next);
       note(next, largest, bad);
     }
@@ -108,7 +107,7 @@ static inline void sum_means(const float* means, std::int64_t rows, std::int64_t
 }
 
 // biases of n units from the sums of both phases, whole vectors
-static inline void update_biases(float* bias, float* velocity, const float* plus,
+static inline void update_biases(float* bias, const Moments& moments, const float* plus,
                                  const float* minus, std::int64_t n, const DenseRates& rates,
                                  Watch& watch) {
   Floats largest{};
@@ -116,8 +115,7 @@ static inline void update_biases(float* bias, float* velocity, const float* plus
   for (std::int64_t i = 0; i < n; i += kLanes) {
     const Floats change =
         load<Floats>(plus + i) * rates.positive - load<Floats>(minus + i) * rates.negative;
-    const Floats next = step(load<Floats>(bias + i), change,
-                             velocity == nullptr ? nullptr : velocity + i, rates.momentum);
+    const Floats next = step(rates.rule, load<Floats>(bias + i), change, moments.at(i));
     store(bias + i, next);
     note(next, largest, bad);
   }

@@ -44,7 +44,7 @@ void mean_dense(Team& team, const Model& model, Side side, const Reals& given, c
   const std::int64_t items = item_rows == 0 ? 0 : (given.rows + item_rows - 1) / item_rows;
   const SerialBlas serial;
   team.run([&](const Member& member) {
-    up ? load_rows(p, model.weight, p.values, member) : load_columns(p, model.weight, member);
+    up ? load_panels(p, model.weight, p.values, member) : load_columns(p, model.weight, member);
     member.wait();
     float* pre = scratch + member.index * kMostRows * p.width;
     member.share(items, [&](std::int64_t item) {

@@ -67,6 +67,14 @@ RBMX_INLINE void columns_to_panels(const PanelShape& s, const float* weight, con
   }
 }
 
+// weight (n_out, n_in) -> panels of floats; + 0: a negative zero becomes positive, so that an
+// update of nothing changes no byte
+static inline void load_panels(const PanelShape& s, const float* weight, float* to,
+                               const Member& member) {
+  rows_to_panels(s, weight, member,
+                 [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
+}
+
 // from, in panels whose padded_in is a multiple of kLanes -> weight (n_out, n_in)
 static inline void panels_to_rows(const PanelShape& s, const float* from, float* weight,
                                   const Member& member) {

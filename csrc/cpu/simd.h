@@ -73,6 +73,19 @@ RBMX_INLINE Floats smaller(Floats a, Floats b) {
 #endif
 }
 
+// correctly rounded square root
+RBMX_INLINE float root(float v) { return __builtin_sqrtf(v); }
+RBMX_INLINE Floats root(Floats v) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__)
+  return (Floats)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = root(v[i]);
+  return v;
+#endif
+}
+
 // nearest integer, ties to even; |v| < 2^31
 RBMX_INLINE Ints round_to_ints(Floats v) {
 #if defined(__AVX512F__)

@@ -53,33 +53,23 @@ bool diverged(const DenseBatch& t, const Member& member) {
   return bad;
 }
 
-void copy(const float* from, std::int64_t n, float* to) {
-  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
-}
-
-void load_state(const DenseBatch& t, const Parameters& p, const Parameters& velocity,
+void load_state(const DenseBatch& t, const Parameters& p, const TrainingState& state,
                 const Member& member) {
-  load_rows(t.up, p.weight, t.up.values, member);
+  load_panels(t.up, p.weight, t.up.values, member);
   load_columns(t.down, p.weight, member);
-  if (t.velocity != nullptr) load_rows(t.up, velocity.weight, t.velocity, member);
+  load_moments(t.up, state, t.moments, member);
   if (member.index != 0) return;
   copy(p.hidden_bias, p.n_hidden, t.up.bias);
   copy(p.visible_bias, p.n_visible, t.down.bias);
-  if (t.velocity == nullptr) return;
-  copy(velocity.hidden_bias, p.n_hidden, t.hidden_velocity);
-  copy(velocity.visible_bias, p.n_visible, t.visible_velocity);
 }
 
-void store_state(const DenseBatch& t, const Parameters& p, const Parameters& velocity,
+void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& state,
                  const Member& member) {
   panels_to_rows(t.up, t.up.values, p.weight, member);
-  if (t.velocity != nullptr) panels_to_rows(t.up, t.velocity, velocity.weight, member);
+  store_moments(t.up, t.moments, state, member);
   if (member.index != 0) return;
   copy(t.up.bias, p.n_hidden, p.hidden_bias);
   copy(t.down.bias, p.n_visible, p.visible_bias);
-  if (t.velocity == nullptr) return;
-  copy(t.hidden_velocity, p.n_hidden, velocity.hidden_bias);
-  copy(t.visible_velocity, p.n_visible, velocity.visible_bias);
 }
 
 }  // namespace
@@ -100,7 +90,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
   Outcome outcome = Outcome::done;
 
   team.run([&](const Member& member) {
-    load_state(t, parameters, state.velocity, member);
+    load_state(t, parameters, state, member);
     for (std::int64_t batch = 0; batch < n_batches; ++batch) {
       const std::int64_t first = batch * plan.batch_size,
                          rows = smaller(plan.batch_size, plan.n_rows - first);
@@ -110,7 +100,8 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
       run_chain(t, rows, n_chains, persistent, plan.gibbs_steps,
                 {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
       update(t, {t.data_units, t.positive_means, rows},
-             {t.sample_units, t.negative_means, n_chains}, rates_for(plan, rows, n_chains), member);
+             {t.sample_units, t.negative_means, n_chains},
+             rates_for(plan.update, rows, n_chains, update_number(plan, batch)), member);
       if (member.index == 0) stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
       const bool lost = diverged(t, member);
@@ -121,7 +112,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
       if (lost || stop) break;
     }
     member.wait();
-    if (outcome != Outcome::diverged) store_state(t, parameters, state.velocity, member);
+    if (outcome != Outcome::diverged) store_state(t, parameters, state, member);
   });
   return {outcome, batches_done};
 }

@@ -1,8 +1,7 @@
 // For each minibatch of `order`: v0 = data rows; h ~ p(h | v0) or the persistent chains; k times v
-// ~ p(v | h), h ~ p(h | v); then with D the difference of the phases (gradient.h) and n the rows it
-// is a mean over
-//   velocity = momentum * velocity + (rate / n * D - rate * decay * weight),   weight += velocity
-// data: (rows, n_visible) bits   weight: (n_hidden, n_visible)   biases alike, without decay
+// ~ p(v | h), h ~ p(h | v); then every parameter takes a step (step_rule.h) along the difference of
+// the phases (gradient.h), plain or centred (centering.h).
+// data: (rows, n_visible) bits   weight: (n_hidden, n_visible)
 #include "cpu/table.h"
 #include "cpu/update.h"
 
@@ -14,8 +13,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
   const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
   const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
   if (n_batches == 0) return {Outcome::done, 0};
-  const bool persistent = state.chains.words != nullptr,
-             with_velocity = state.velocity.weight != nullptr;
+  const bool persistent = state.chains.words != nullptr;
   const std::int64_t batch_rows = smaller(plan.batch_size, plan.n_rows);
 
   Arena arena;
@@ -24,10 +22,9 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
                        plan.gibbs_steps, team.size());
   const Projection& up = t.m.up;
   const Projection& down = t.m.down;
-  const std::int64_t size = up.size();
-  t.master = {arena.take<float>(size), with_velocity ? arena.take<float>(size) : nullptr};
-  t.hidden_velocity = with_velocity ? arena.take<float>(up.padded_out()) : nullptr;
-  t.visible_velocity = with_velocity ? arena.take<float>(down.padded_out()) : nullptr;
+  t.weight = arena.take<float>(up.size());
+  t.moments = make_moments(arena, state, up, down);
+  t.centring = make_centring(arena, t.m, state, plan.update.offset_rate);
   t.scratch = arena.take<GradientScratch>(team.size());
   for (int i = 0; i < team.size(); ++i)
     t.scratch[i] = make_gradient_scratch(arena, n_visible, up.width, t.m.max_chunks);
@@ -41,15 +38,9 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
   team.run([&](const Member& member) {
     fill_from_rows(up, parameters.weight, parameters.hidden_bias, member);
     fill_from_columns(down, parameters.weight, parameters.visible_bias, member);
-    load_panels(up, parameters.weight, t.master.weight, member);
+    load_panels(up, parameters.weight, t.weight, member);
     watch_loaded(t, member);
-    if (with_velocity) load_panels(up, state.velocity.weight, t.master.velocity, member);
-    if (with_velocity && member.index == 0) {
-      for (std::int64_t j = 0; j < n_hidden; ++j)
-        t.hidden_velocity[j] = state.velocity.hidden_bias[j];
-      for (std::int64_t i = 0; i < n_visible; ++i)
-        t.visible_velocity[i] = state.velocity.visible_bias[i];
-    }
+    load_moments(up, state, t.moments, member);
     const auto rows_of_batch = [&](std::int64_t batch) {
       return smaller(plan.batch_size, plan.n_rows - batch * plan.batch_size);
     };
@@ -61,7 +52,8 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
       if (member.index == 0) cut_batch(t.m.chunks, rows, n_chains);
       run_chain(t.m, rows, chain, n_chains, persistent, plan.gibbs_steps,
                 {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
-      update_panels(t, rows, n_chains, rates_for(plan, t.m.chunks.divisor), member);
+      update_panels(t, rows, n_chains,
+                    rates_for(plan.update, t.m.chunks.divisor, update_number(plan, batch)), member);
       if (batch + 1 < n_batches) {
         gather(t.m, data, plan.order + (batch + 1) * plan.batch_size, rows_of_batch(batch + 1),
                member);
@@ -77,16 +69,11 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
     }
     member.wait();
     if (outcome == Outcome::diverged) return;  // the caller's parameters stay as they came
-    panels_to_rows(up, t.master.weight, parameters.weight, member);
-    if (with_velocity) panels_to_rows(up, t.master.velocity, state.velocity.weight, member);
+    panels_to_rows(up, t.weight, parameters.weight, member);
+    store_moments(up, t.moments, state, member);
     if (member.index != 0) return;
-    for (std::int64_t j = 0; j < n_hidden; ++j) parameters.hidden_bias[j] = up.bias[j];
-    for (std::int64_t i = 0; i < n_visible; ++i) parameters.visible_bias[i] = down.bias[i];
-    if (!with_velocity) return;
-    for (std::int64_t j = 0; j < n_hidden; ++j)
-      state.velocity.hidden_bias[j] = t.hidden_velocity[j];
-    for (std::int64_t i = 0; i < n_visible; ++i)
-      state.velocity.visible_bias[i] = t.visible_velocity[i];
+    copy(up.bias, n_hidden, parameters.hidden_bias);
+    copy(down.bias, n_visible, parameters.visible_bias);
   });
   return {outcome, batches_done};
 }

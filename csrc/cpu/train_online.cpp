@@ -48,8 +48,8 @@ TrainingReport train(Parameters parameters, const Bits& data, const TrainingPlan
   const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
   const bool persistent = state.chains.words != nullptr;
   const std::int64_t first_draw = persistent ? 1 : 0;  // of the hidden units
-  const auto visible_rate = static_cast<float>(plan.learning_rate);
-  const auto rate = static_cast<float>(plan.learning_rate / static_cast<double>(kMeanOne));
+  const auto visible_rate = static_cast<float>(plan.update.learning_rate);
+  const auto rate = static_cast<float>(plan.update.learning_rate / static_cast<double>(kMeanOne));
 
   Arena arena;
   auto& up = *arena.take<OnlineProjection<V, H>>(1);

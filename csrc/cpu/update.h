@@ -1,47 +1,34 @@
-// The update of all weights and biases by the gradient of one minibatch (gradient.h):
-//   velocity = momentum * velocity + (rate / n * D - rate * decay * weight),   weight += velocity
-// and, while they are warm, the weights rounded to 2^-20 in both orientations.
+// The update of all weights and biases by the gradient of one minibatch (gradient.h, centering.h),
+// by the rule of step_rule.h; and, while they are warm, the weights rounded to 2^-20 in both
+// orientations.
 #pragma once
 
+#include "cpu/centering.h"
 #include "cpu/divergence.h"
-#include "cpu/minibatch.h"
-#include "cpu/momentum.h"
+#include "cpu/moments.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
-// The master weights in float32, in the layout of the projection to the hidden units.
-struct Master {
-  float* weight;    // (panels, padded n_visible, width)
-  float* velocity;  // null without momentum
-};
-
 struct Rates {
-  float weight;   // learning rate / (n * 2^15)
-  float visible;  // learning rate / n
-  float momentum;
-  float decay;  // learning rate * weight decay
+  float weight;   // change_rate / (n * 2^15)
+  float visible;  // change_rate / n
+  float decay;    // change_rate * weight decay
+  StepRule rule;
 };
 
-RBMX_INLINE Rates rates_for(const TrainingPlan& plan, std::int64_t divisor) {
-  const double per_row = plan.learning_rate / static_cast<double>(divisor);
+// updates: how many there are with this one, in the life of the model
+RBMX_INLINE Rates rates_for(const Update& update, std::int64_t divisor, std::uint64_t updates) {
+  const double rate = change_rate(update), per_row = rate / static_cast<double>(divisor);
   return {static_cast<float>(per_row / static_cast<double>(kMeanOne)), static_cast<float>(per_row),
-          static_cast<float>(plan.momentum),
-          static_cast<float>(plan.learning_rate * plan.weight_decay)};
-}
-
-// + 0: a negative zero becomes positive, so that an update of nothing changes no byte
-static inline void load_panels(const Projection& up, const float* from, float* to,
-                               const Member& member) {
-  rows_to_panels(up, from, member,
-                 [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
+          static_cast<float>(rate * update.weight_decay), step_rule(update, updates)};
 }
 
 struct Training {
   Minibatch m;
-  Master master;
-  float* hidden_velocity;  // padded to whole panels; null without momentum
-  float* visible_velocity;
+  float* weight;  // the master weights, (panels, padded n_visible, width) of the way up
+  ParameterMoments moments;
+  Centring centring;
   GradientScratch* scratch;  // per member
   Watch* watch;              // per member
   bool stop;
@@ -53,7 +40,7 @@ static inline void watch_loaded(const Training& t, const Member& member) {
   const Range panels = member.split(t.m.up.n_panels);
   Ints largest{};
   for (std::int64_t at = panels.begin * panel_size; at < panels.end * panel_size; at += kLanes)
-    largest = larger(largest, load<Ints>(t.master.weight + at) & 0x7FFFFFFF);
+    largest = larger(largest, load<Ints>(t.weight + at) & 0x7FFFFFFF);
   watch_largest(t.watch[member.index], largest);
 }
 
@@ -69,33 +56,87 @@ RBMX_INLINE void mirror(const Projection& up, const Projection& down, std::int64
                    down.width);
 }
 
+// The biases of one panel of hidden units, from Dh (width) in units of 2^-15.
+template <int V>
+RBMX_INLINE void update_hidden_biases(const Training& t, std::int64_t panel,
+                                      const Floats (&difference)[V], const Rates& rates,
+                                      Watch& watch) {
+  const Projection& up = t.m.up;
+  for (int i = 0; i < V; ++i) {
+    const std::int64_t at = panel * V * kLanes + i * kLanes;
+    const Floats next = step(rates.rule, load<Floats>(up.bias + at), difference[i] * rates.weight,
+                             t.moments.hidden.at(at));
+    store(up.bias + at, next);
+    for (int lane = 0; lane < kLanes && at + lane < up.n_out; ++lane) {
+      if (!(__builtin_fabsf(next[lane]) <= kMaxParameter)) watch.bad = true;
+    }
+  }
+}
+
+// Dh of one panel becomes the centred one.
+template <int V>
+static void centre_hidden(const Training& t, std::int64_t panel, std::int64_t rows,
+                          std::int64_t n_chains, const CentringTotals& totals,
+                          Floats (&difference)[V]) {
+  constexpr std::int64_t width = V * kLanes;
+  const PackedOrder order = packed_order();
+  const std::int16_t* positive = t.m.positive_means + panel * t.m.max_rows * width;
+  const std::int16_t* negative = t.m.negative_means + panel * t.m.max_rows * width;
+  for (int i = 0; i < V; i += 2) {
+    std::int64_t plus[2 * kLanes] = {}, minus[2 * kLanes] = {};
+    add_weighed_rows(positive + i * kLanes, width, rows, t.centring.positive.visible, plus);
+    add_weighed_rows(negative + i * kLanes, width, n_chains, t.centring.negative.visible, minus);
+    for (int k = 0; k < 2 * kLanes; ++k) {
+      const int unit = order.unit[k];
+      Floats& lanes = difference[i + unit / kLanes];
+      lanes[unit % kLanes] = static_cast<float>(centred_hidden(
+          static_cast<double>(lanes[unit % kLanes]),
+          phase_difference(t.m.chunks, plus[k], minus[k]),
+          static_cast<double>(t.centring.hidden[panel * width + i * kLanes + k]), totals));
+    }
+  }
+}
+
 // Sums, updates and mirrors one panel of hidden units.
 template <int V>
 static void update_panel(const Training& t, std::int64_t panel, std::int64_t rows,
-                         std::int64_t n_chains, const Rates& rates, const Member& member) {
+                         std::int64_t n_chains, const Rates& rates, const CentringTotals& totals,
+                         const Member& member) {
   constexpr std::int64_t width = V * kLanes;
   const Projection& up = t.m.up;
   const std::int16_t* positive = t.m.positive_means + panel * t.m.max_rows * width;
   const std::int16_t* negative = t.m.negative_means + panel * t.m.max_rows * width;
-  float* weight = t.master.weight + panel * up.padded_in * width;
-  float* velocity =
-      t.master.velocity == nullptr ? nullptr : t.master.velocity + panel * up.padded_in * width;
+  float* weight = t.weight + panel * up.padded_in * width;
+  const Moments moments = t.moments.weight.at(panel * up.padded_in * width);
   std::int32_t* quantised = up.panel(panel);
+  const bool centred = t.centring.visible_offset != nullptr;
+  const float* lambda = centred ? t.centring.hidden_units + panel * width : nullptr;
   Ints largest{};  // bits of the largest |weight|: as integers they are in the order of the floats
   // nothing changes where no row had the unit on
-  const bool skip_idle = velocity == nullptr && rates.decay == 0;
+  const bool skip_idle = rests(rates.rule, moments.velocity) && rates.decay == 0;
+
+  Ints plus[V], minus[V];
+  sum_means<V>(positive, rows, plus);
+  sum_means<V>(negative, n_chains, minus);
+  Floats hidden[V];
+  for (int i = 0; i < V; ++i) hidden[i] = difference(t.m.chunks, plus[i], minus[i]);
 
   sum_panel<V>(
       t.m.unit_lists, t.m.chunks, positive, negative, up.padded_in, t.scratch[member.index],
       skip_idle,
-      [&](std::int64_t unit, const Ints(&plus)[V], const Ints(&minus)[V]) {
+      [&](std::int64_t unit, const Ints(&from_data)[V], const Ints(&from_samples)[V]) {
+        float mu = 0, visible = 0;
+        if (centred) {
+          mu = static_cast<float>(t.centring.visible[unit]) * (1.0f / kMeanOne);
+          visible = static_cast<float>(t.m.unit_lists.difference[unit]);
+        }
         for (int i = 0; i < V; ++i) {
           const std::int64_t at = unit * width + i * kLanes;
           const Floats w = load<Floats>(weight + at);
-          const Floats change =
-              difference(t.m.chunks, plus[i], minus[i]) * rates.weight - w * rates.decay;
-          const Floats next =
-              step(w, change, velocity == nullptr ? nullptr : velocity + at, rates.momentum);
+          Floats d = difference(t.m.chunks, from_data[i], from_samples[i]);
+          if (centred) d = (d - hidden[i] * mu) - load<Floats>(lambda + i * kLanes) * visible;
+          const Floats change = d * rates.weight - w * rates.decay;
+          const Floats next = shrunk(rates.rule, step(rates.rule, w, change, moments.at(at)));
           store(weight + at, next);
           store(quantised + at, round_to_ints(next * kWeightOne));
           largest = larger(largest, (Ints)next & 0x7FFFFFFF);
@@ -105,46 +146,64 @@ static void update_panel(const Training& t, std::int64_t panel, std::int64_t row
 
   Watch& watch = t.watch[member.index];
   watch_largest(watch, largest);
+  if (centred) centre_hidden<V>(t, panel, rows, n_chains, totals, hidden);
+  update_hidden_biases<V>(t, panel, hidden, rates, watch);
+}
 
-  Ints plus[V], minus[V];
-  sum_means<V>(positive, rows, plus);
-  sum_means<V>(negative, n_chains, minus);
-  for (int i = 0; i < V; ++i) {
-    const std::int64_t at = panel * width + i * kLanes;
-    const Floats change = difference(t.m.chunks, plus[i], minus[i]) * rates.weight;
-    const Floats next =
-        step(load<Floats>(up.bias + at), change,
-             t.hidden_velocity == nullptr ? nullptr : t.hidden_velocity + at, rates.momentum);
-    store(up.bias + at, next);
-    for (int lane = 0; lane < kLanes && at + lane < up.n_out; ++lane) {
-      if (!(__builtin_fabsf(next[lane]) <= kMaxParameter)) watch.bad = true;
-    }
+// The biases of the visible units of one word of bits.
+static inline void update_visible_biases(const Training& t, std::int64_t word, std::int64_t rows,
+                                         std::int64_t n_chains, const Rates& rates,
+                                         const CentringTotals& totals, Watch& watch) {
+  const bool centred = t.centring.visible_offset != nullptr;
+  std::int64_t plus[64] = {}, minus[64] = {};
+  if (centred) {
+    add_listed_rows(t.m.data, word, rows, t.centring.positive.hidden, plus);
+    add_listed_rows(t.m.samples, word, n_chains, t.centring.negative.hidden, minus);
+  }
+  const std::int64_t first = word * 64, live = smaller(64, t.m.up.n_in - first);
+  for (std::int64_t u = 0; u < live; ++u) {
+    const std::int64_t unit = first + u;
+    const std::int64_t difference = t.m.unit_lists.difference[unit];
+    const float d =
+        centred
+            ? static_cast<float>(centred_visible(
+                  static_cast<double>(difference), phase_difference(t.m.chunks, plus[u], minus[u]),
+                  static_cast<double>(t.centring.visible[unit]), totals))
+            : static_cast<float>(difference);
+    float& bias = t.m.down.bias[unit];
+    bias = step(rates.rule, bias, d * rates.visible, t.moments.visible.at(unit));
+    if (!(__builtin_fabsf(bias) <= kMaxParameter)) watch.bad = true;
   }
 }
 
+// After run_chain. Nothing reads the data of the minibatch afterwards; a wait() must follow.
 static inline void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains,
                                  const Rates& rates, const Member& member) {
+  CentringTotals totals = {};
+  if (t.centring.visible_offset != nullptr) {
+    slide_offsets(t.m, t.centring, rows, member);
+    member.wait();
+    weigh_rows(t.m, t.centring, rows, n_chains, member);
+    member.wait();
+    totals = centring_totals(t.m, t.centring, rows, n_chains);
+  }
   member.share(t.m.up.n_panels, [&](std::int64_t panel) {
     switch (t.m.up.width / kLanes) {
       case 2:
-        update_panel<2>(t, panel, rows, n_chains, rates, member);
+        update_panel<2>(t, panel, rows, n_chains, rates, totals, member);
         break;
       case 4:
-        update_panel<4>(t, panel, rows, n_chains, rates, member);
+        update_panel<4>(t, panel, rows, n_chains, rates, totals, member);
         break;
       default:
-        update_panel<8>(t, panel, rows, n_chains, rates, member);
+        update_panel<8>(t, panel, rows, n_chains, rates, totals, member);
         break;
     }
   });
-  const Range units = member.split(t.m.up.n_in);
-  for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-    const float change = static_cast<float>(t.m.unit_lists.difference[unit]) * rates.visible;
-    float& bias = t.m.down.bias[unit];
-    bias = step(bias, change, t.visible_velocity == nullptr ? nullptr : t.visible_velocity + unit,
-                rates.momentum);
-    if (!(__builtin_fabsf(bias) <= kMaxParameter)) t.watch[member.index].bad = true;
-  }
+  const Range words = member.split(words_for(t.m.up.n_in));
+  for (std::int64_t word = words.begin; word < words.end; ++word)
+    update_visible_biases(t, word, rows, n_chains, rates, totals, t.watch[member.index]);
+  if (t.centring.visible_offset != nullptr) member.wait();  // the rows of data have been read
 }
 
 }  // namespace RBMX_ISA

@@ -53,13 +53,6 @@ static inline Panels make_panels(Arena& arena, std::int64_t n_in, std::int64_t n
   return p;
 }
 
-// weight (n_out, n_in) -> panels; + 0: a negative zero becomes positive
-static inline void load_rows(const Panels& p, const float* weight, float* to,
-                             const Member& member) {
-  rows_to_panels(p, weight, member,
-                 [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
-}
-
 // weight (n_in, n_out): the transposed use of the same array
 static inline void load_columns(const Panels& p, const float* weight, const Member& member) {
   columns_to_panels(p, weight, member,

@@ -20,12 +20,15 @@ _HOMES = {
     "rng": ["Key"],
     "samplers": ["CD", "PCD"],
     "training": [
+        "L1",
         "L2",
         "SGD",
+        "Adam",
         "EarlyStopping",
         "EpochRecord",
         "ExponentialDecay",
         "LinearDecay",
+        "RMSProp",
         "StopTraining",
         "TrainConfig",
         "TrainResult",
@@ -38,10 +41,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CD",
+    "L1",
     "L2",
     "PCD",
     "RBM",
     "SGD",
+    "Adam",
     "Checkpoint",
     "CheckpointError",
     "DataError",
@@ -53,6 +58,7 @@ __all__ = [
     "Key",
     "LinearDecay",
     "RBMParams",
+    "RMSProp",
     "StopTraining",
     "TrainConfig",
     "TrainResult",
@@ -80,12 +86,15 @@ if TYPE_CHECKING:
     from rbmx.rng import Key
     from rbmx.samplers import CD, PCD
     from rbmx.training import (
+        L1,
         L2,
         SGD,
+        Adam,
         EarlyStopping,
         EpochRecord,
         ExponentialDecay,
         LinearDecay,
+        RMSProp,
         StopTraining,
         TrainConfig,
         TrainResult,

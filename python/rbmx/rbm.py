@@ -23,9 +23,10 @@ from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import Sampler, sampler_from
-from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
+from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
-from rbmx.training.optimizers import optimizer_from
+from rbmx.training.optimizers import Optimizer, optimizer_from
+from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
 
 __all__ = ["RBM", "load"]
@@ -165,9 +166,10 @@ class RBM(RBMLayer):
         epochs: int = 10,
         batch_size: int = 100,
         sampler: Sampler | str = "cd",
-        optimizer: SGD | str = "sgd",
-        penalties: Sequence[L2] = (),
+        optimizer: Optimizer | str = "sgd",
+        penalties: Sequence[Penalty] = (),
         schedule: Schedule | None = None,
+        centering: float = TrainConfig.centering,
         shuffle: bool = True,
         validation: Any = None,
         callbacks: Sequence[Any] = (),
@@ -190,8 +192,10 @@ class RBM(RBMLayer):
             data: whatever rbmx.data.open_source takes: arrays, tensors, CSR, .npy, CSV or IDX files, DataLoaders.
             epochs: passes over the data; with resume, the total to go on to.
             batch_size: rows of a minibatch.
-            sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd" or SGD(lr, momentum).
-            penalties: L2(decay).   schedule: schedule(epoch, epochs) -> factor of the rate.
+            sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd", "nesterov", "adam", "rmsprop", SGD(...),
+                Adam(...) or RMSProp(...).
+            penalties: L1(decay), L2(decay).   schedule: schedule(epoch, epochs) -> factor of the rate.
+            centering: rate of the offsets of centred gradients; 0: plain gradients (TrainConfig).
             shuffle, validation, callbacks, progress: as in rbmx.train.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`.
@@ -213,6 +217,7 @@ class RBM(RBMLayer):
                 optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
                 penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
                 schedule=schedule,
+                centering=centering,
                 shuffle=shuffle,
                 seed=self._fit_seed(seed),
                 engine=engine,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rbmx.backends import Batches, State
+from rbmx.backends import Batches, State, Update
 from rbmx.backends.native import NativeBackend
 from rbmx.backends.reference import ReferenceBackend
 from rbmx.bits import PackedBits
@@ -134,7 +134,7 @@ def test_one_update_of_training_is_the_expected_one(name: str, chains: int | Non
     if chains is None:
         expected, variance = (m.mean(0) for m in exact.cd_moments(1))
         variance = variance / n
-        state = State(None, None)
+        state = State()
     else:
         w = params.weight.astype(np.float64)
         start = np.full(8, 1 / 8) @ probability_of(exact.v, sigmoid(h @ w + params.visible_bias))
@@ -146,7 +146,7 @@ def test_one_update_of_training_is_the_expected_one(name: str, chains: int | Non
         state = State(None, PackedBits.pack(coins))
     rate = 0.5
     after = params.copy()
-    batches = Batches(np.arange(n), n, 1, rate, 0.0, 0.0, Key(3), 0)
+    batches = Batches(np.arange(n), n, 1, Update(rate), Key(3), 0)
     BACKENDS[name].train(after, rows, batches, state)
     change = np.concatenate(
         [(getattr(after, x) - getattr(params, x)).ravel() for x in ("weight", "visible_bias", "hidden_bias")]
@@ -207,7 +207,7 @@ def test_persistent_chains_of_a_model_that_does_not_move_stay_in_its_distributio
     log_p = h @ params.hidden_bias + np.logaddexp(0, h @ w + params.visible_bias).sum(1)
     p = np.exp(log_p - np.logaddexp.reduce(log_p))
     chains = PackedBits.pack(np.random.default_rng(0).integers(0, 2, (50_000, 5)))
-    batches = Batches(np.zeros(50, np.int64), 1, 2, 1e-12, 0.0, 0.0, Key(6), 0)
+    batches = Batches(np.zeros(50, np.int64), 1, 2, Update(1e-12), Key(6), 0)
     BACKENDS["native"].train(params, PackedBits.pack(np.zeros((1, 4))), batches, State(None, chains))
     found, degrees = chi_square(np.bincount(chains.words[:, 0].astype(np.int64), minlength=32), p)
     assert found < limit(degrees)

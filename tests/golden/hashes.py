@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import rbmx
-from rbmx.backends import Batches, State, backend_for
+from rbmx.backends import Batches, State, Update, backend_for
 from rbmx.backends.native import permutation
 from rbmx.bits import PackedBits
 from rbmx.data import Encoding
@@ -77,7 +77,7 @@ def fifty_updates(many: bool) -> str:
     step, size = 0, 1 if many else 50
     while step < 50:
         rows = order[100 * step : 100 * (step + size)]
-        outcome = backend.train(params, data, Batches(rows, 100, 5, 0.05, 0.0, 0.0, noise, step), State(None, None))
+        outcome = backend.train(params, data, Batches(rows, 100, 5, Update(0.05), noise, step), State())
         assert outcome.name == "done"
         step, size = step + outcome.batches, size + 1
     return sha256(*arrays(params))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rbmx.backends import Batches, State
+from rbmx.backends import Batches, State, Update
 from rbmx.backends.native import NativeBackend
 from rbmx.backends.reference import ReferenceBackend
 from rbmx.bits import PackedBits
@@ -84,7 +84,7 @@ def test_training_agrees_with_numpy(chains: int | None, momentum: float | None) 
         start = None if chains is None else bits(chains, 65)
         state = State(velocity, None if start is None else PackedBits(start.words.copy(), 65))
         order = np.random.default_rng(0).permutation(21)
-        batches = Batches(order, 8, 2, 0.1, momentum or 0.0, 0.01, KEY, 6)
+        batches = Batches(order, 8, 2, Update(0.1, first=momentum or 0.0, weight_decay=0.01), KEY, 6)
         outcome = backend.train(params, bits(21, 63), batches, state)
         assert (outcome.name, outcome.batches) == ("done", 3)
         results.append((params, velocity, state.chains))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from rbmx import _core
+from rbmx.backends import Update
 
 W, B, C = np.zeros((3, 5), np.float32), np.zeros(5, np.float32), np.zeros(3, np.float32)
 V = np.zeros((4, 1), np.uint64)
@@ -21,11 +23,9 @@ def settings(**changes: Any) -> Any:
     plain = {
         "batch_size": 2,
         "gibbs_steps": 1,
-        "learning_rate": 0.1,
-        "momentum": 0.0,
-        "weight_decay": 0.0,
         "key": KEY,
         "first_step": 0,
+        **dataclasses.asdict(Update(0.1)),
     }
     return _core.Settings(**plain | changes)
 
@@ -42,7 +42,7 @@ def full(value: float) -> Any:
 
 def train(**changes: Any) -> Any:
     a = {"w": W, "b": B, "c": C, "data": V, "order": ORDER, "settings": settings()} | changes
-    slots = {name: a.pop(name) for name in ("velocity", "chains") if name in a}
+    slots = {name: a.pop(name) for name in ("velocity", "squares", "offsets", "chains") if name in a}
     weight = a["w"].copy() if a["w"].flags.writeable else a["w"]
     return _core.train_minibatches(weight, a["b"].copy(), a["c"].copy(), a["data"], a["order"], a["settings"], **slots)
 
@@ -91,6 +91,13 @@ CALLS: dict[str, tuple[str, Callable[[], Any]]] = {
     "data with a bit behind the units": ("data", lambda: train(data=np.full((4, 1), 1 << 40, np.uint64))),
     "velocity of the wrong shape": ("velocity", lambda: train(velocity=(W[:2], B, C[:2]))),
     "velocity read-only": ("velocity", lambda: train(velocity=(frozen(W), B.copy(), C.copy()))),
+    "a velocity that the rule does not keep": ("velocity", lambda: train(velocity=(W, B, C))),
+    "no velocity": ("velocity", lambda: train(settings=settings(first=0.5))),
+    "no squares": ("squares", lambda: train(settings=settings(rule="rmsprop"))),
+    "an unknown rule": ("rule", lambda: settings(rule="adagrad")),
+    "offsets past one": ("visible offset", lambda: train(offsets=(B + 2, C))),
+    "offsets of the wrong length": ("hidden offset", lambda: train(offsets=(B, B))),
+    "offsets read-only": ("visible offset", lambda: train(offsets=(frozen(B), C))),
     "chains of the wrong width": ("chains", lambda: train(chains=np.zeros((2, 2), np.uint64))),
     "no chains": ("chains", lambda: train(chains=np.zeros((0, 1), np.uint64))),
     "chains read-only": ("chains", lambda: train(chains=frozen(V))),
@@ -120,7 +127,7 @@ def test_an_output_that_overlaps_an_input_is_refused(out: str) -> None:
     data = V.copy()
     overlap = {"velocity": (w, b, c)} if out == "velocity" else {"chains": data}
     with pytest.raises(ValueError, match=out):
-        _core.train_minibatches(w, b, c, data, ORDER, settings(momentum=0.5), **overlap)
+        _core.train_minibatches(w, b, c, data, ORDER, settings(first=0.5 if out == "velocity" else 0.0), **overlap)
 
 
 def test_a_refused_call_changes_nothing() -> None:

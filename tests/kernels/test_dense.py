@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rbmx import _core
-from rbmx.backends import Batches, State, backend_for
+from rbmx.backends import Batches, State, Update, backend_for
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -89,8 +90,8 @@ def test_training_on_lists_has_the_bytes_of_training_on_dense_products(
     def train(calls: list[tuple[int, int]]) -> list[bytes]:
         params = machine(n_visible, n_hidden, scale=0.3)
         for first, last in calls:
-            batches = Batches(np.arange(first, last), 100, 1, 0.1, 0.0, 0.01, KEY, first // 100)
-            assert backend_for(params, reproducible=True).train(params, data, batches, State(None, None)).name == "done"
+            batches = Batches(np.arange(first, last), 100, 1, Update(0.1, weight_decay=0.01), KEY, first // 100)
+            assert backend_for(params, reproducible=True).train(params, data, batches, State()).name == "done"
         return [array.tobytes() for array in arrays(params)]
 
     expected = train([(0, 300)])
@@ -114,7 +115,7 @@ def test_canonical_training_gives_the_same_bytes_everywhere_and_the_numbers_of_n
 ) -> None:
     data = grey(21, n_visible)
     order = np.random.default_rng(1).permutation(21)
-    batches = Batches(order, 8, 2, 0.1, momentum, 0.01, KEY, 4)
+    batches = Batches(order, 8, 2, Update(0.1, first=momentum, weight_decay=0.01), KEY, 4)
 
     def train(engine: str, reproducible: bool) -> tuple[Any, Any, Any]:
         params = machine(n_visible, n_hidden, scale=0.3)
@@ -153,11 +154,9 @@ def test_a_unit_whose_weights_sum_past_the_limit_has_diverged_and_parameters_sta
     settings = _core.Settings(
         batch_size=10,
         gibbs_steps=1,
-        learning_rate=0.5,
-        momentum=0.0,
-        weight_decay=0.0,
         key=KEY.words,
         first_step=0,
+        **dataclasses.asdict(Update(0.5)),
     )
     before = [array.copy() for array in params]
     name, _, _ = _core.train_dense(*params, grey(50, 600), np.arange(50), settings)

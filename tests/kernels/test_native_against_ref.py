@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rbmx import _core
+from rbmx.backends import Update
 from rbmx.bits import PackedBits
 
 KEY = (0x12345678, 0x9ABCDEF0)
@@ -138,6 +139,9 @@ class Case:
     chains: int | None = None
     momentum: float | None = None
     decay: float = 0.0
+    rule: str = "momentum"
+    l1: float = 0.0
+    offset_rate: float | None = None
     learning_rate: float = 0.3
     scale: float = 0.5
     first_step: int = 11
@@ -145,7 +149,7 @@ class Case:
 
 
 def trained(case: Case, machine: Any, reference: bool = False, **changes: Any) -> list[bytes]:
-    """Outcome, parameters, velocity and chains after one call, as bytes."""
+    """Outcome, parameters, moments, offsets and chains after one call, as bytes."""
     case = dataclasses.replace(case, **changes)
     params = machine(case.n_visible, case.n_hidden, scale=case.scale)
     params.weight.flat[::7] = -0.0  # a signed zero must not show
@@ -154,26 +158,48 @@ def trained(case: Case, machine: Any, reference: bool = False, **changes: Any) -
     rng = np.random.default_rng(case.rows)
     data = random_bits(max(1, case.rows), case.n_visible, density=case.density).words
     order = rng.integers(0, len(data), case.rows)
+    update = Update(
+        case.learning_rate,
+        case.rule,
+        first=case.momentum or 0.0,
+        second=0.99,
+        epsilon=1e-4,
+        weight_decay=case.decay,
+        l1=case.l1,
+        offset_rate=case.offset_rate or 0.0,
+    )
     settings = _core.Settings(
         batch_size=case.batch_size,
         gibbs_steps=case.k,
-        learning_rate=case.learning_rate,
-        momentum=case.momentum or 0.0,
-        weight_decay=case.decay,
+        **dataclasses.asdict(update),
         key=KEY,
         first_step=case.first_step,
     )
-    velocity = chains = None
-    if case.momentum is not None:
+    velocity = squares = offsets = chains = None
+    if update.has_velocity:
         velocity = arrays(machine(case.n_visible, case.n_hidden, scale=0.01, seed=9))
+    if update.has_squares:
+        squares = tuple(a * a for a in arrays(machine(case.n_visible, case.n_hidden, scale=0.01, seed=4)))
+    if case.offset_rate is not None:
+        offsets = tuple(rng.random(n, np.float32) for n in (case.n_visible, case.n_hidden))
+        offsets[0][::3] = 0
     if case.chains is not None:
         chains = random_bits(case.chains, case.n_hidden, seed=5).words
     outcome = _core.train_minibatches(
-        *arrays(params), data, order, settings, velocity=velocity, chains=chains, reference=reference
+        *arrays(params),
+        data,
+        order,
+        settings,
+        velocity=velocity,
+        squares=squares,
+        offsets=offsets,
+        chains=chains,
+        reference=reference,
     )
     if chains is not None:
         assert padding_is_zero(chains, case.n_hidden)
-    left = [*arrays(params), *(velocity or ()), *([] if chains is None else [chains])]
+    moments = (*(velocity or ()), *(squares or ()), *(offsets or ()))
+    left = [*arrays(params), *moments, *([] if chains is None else [chains])]
     return [repr(outcome).encode(), *(array.tobytes() for array in left)]
 
 
@@ -211,6 +237,29 @@ CASES = {
     "idle units, then busy ones": Case(300, 17, rows=64, batch_size=4, density=0.01, learning_rate=0.01),
     "step counter wraps": Case(rows=40, first_step=2**32 - 2),
     "strong weights": Case(scale=20.0),
+    "nesterov": Case(rule="nesterov", momentum=0.9, decay=0.01),
+    "nesterov, 784-500": Case(784, 500, rows=9, batch_size=6, scale=0.05, rule="nesterov", momentum=0.9),
+    "rmsprop": Case(rule="rmsprop", learning_rate=0.01),
+    "rmsprop, decay, chains": Case(65, 130, rule="rmsprop", learning_rate=0.01, decay=0.1, chains=5),
+    "adam": Case(rule="adam", momentum=0.9, learning_rate=0.01, first_step=0),
+    "adam, later, 130-65": Case(130, 65, rule="adam", momentum=0.9, learning_rate=0.01, first_step=2**31, k=2),
+    "adam, all": Case(rule="adam", momentum=0.5, decay=0.01, l1=0.1, learning_rate=0.01, chains=12, offset_rate=0.1),
+    "L1": Case(l1=0.5),
+    "L1 and momentum": Case(65, 20, l1=0.05, momentum=0.9),
+    "L1 that leaves nothing": Case(l1=1e9),
+    **{
+        f"centred {v}-{h}": Case(v, h, rows=40, batch_size=20, offset_rate=0.1)
+        for v, h in itertools.product(SIZES, SIZES)
+    },
+    "centred, 784-500": Case(784, 500, rows=9, batch_size=6, scale=0.05, offset_rate=0.01),
+    "centred, idle units": Case(300, 17, rows=64, batch_size=4, density=0.01, learning_rate=0.01, offset_rate=0.5),
+    "centred, offsets stay": Case(offset_rate=0.0),
+    "centred, offsets are the batch's means": Case(offset_rate=1.0, k=2),
+    "centred, fewer chains": Case(chains=3, offset_rate=0.1, momentum=0.5),
+    "centred, more chains": Case(65, 130, chains=12, offset_rate=0.1, decay=0.01, k=2),
+    "centred, rows 300, 257 chains": Case(rows=344, batch_size=300, chains=257, offset_rate=0.1),
+    "centred, batch of one": Case(rows=13, batch_size=1, offset_rate=0.1),
+    "centred, all ones": Case(rows=30, batch_size=10, density=1.0, offset_rate=1.0),
     "no rows": Case(rows=0),
     "no rows, chains": Case(rows=0, chains=4, momentum=0.5),
 }
@@ -220,7 +269,7 @@ CASES = {
 def test_training_gives_the_bytes_of_ref(name: str, machine: Any, each_setting: Any) -> None:
     case = CASES[name]
     expected = trained(case, machine, reference=True)
-    threads = (1, 3) if name.startswith(("CD-1 ", "PCD-2 ")) else (1, 2, 3, 8)
+    threads = (1, 3) if name.startswith(("CD-1 ", "PCD-2 ", "centred ")) else (1, 2, 3, 8)
     for setting in each_setting(threads):
         assert trained(case, machine) == expected, setting
 

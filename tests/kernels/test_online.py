@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rbmx import _core
+from rbmx.backends import Update
 from rbmx.bits import PackedBits
 from rbmx.rng import Key, draw32
 
@@ -54,9 +55,7 @@ def trained(case: Case, *, reference: bool = False, progress: Any = None) -> tup
     settings = _core.Settings(
         batch_size=1,
         gibbs_steps=case.k,
-        learning_rate=case.learning_rate,
-        momentum=case.momentum or 0.0,
-        weight_decay=case.decay,
+        **dataclasses.asdict(Update(case.learning_rate, first=case.momentum or 0.0, weight_decay=case.decay)),
         key=KEY.words,
         first_step=case.first_step,
     )
@@ -150,7 +149,7 @@ def test_an_interrupted_call_stops_between_rows_and_the_rest_gives_the_same_byte
 
     def call(params: Any, chain: Any, done: int, rows: int, progress: Any = None) -> Any:
         settings = _core.Settings(
-            batch_size=1, gibbs_steps=2, learning_rate=0.001, momentum=0.0, weight_decay=0.0,
+            batch_size=1, gibbs_steps=2, **dataclasses.asdict(Update(0.001)),
             key=KEY.words, first_step=done,
         )  # fmt: skip
         return _core.train_minibatches(
@@ -180,7 +179,7 @@ def samples_of(bias: Any, first_step: int, rows: int) -> Any:
     n = len(bias)
     params = np.zeros((1, n), np.float32), bias.copy(), np.zeros(1, np.float32)
     settings = _core.Settings(
-        batch_size=1, gibbs_steps=1, learning_rate=2.0**-59, momentum=0.0, weight_decay=0.0,
+        batch_size=1, gibbs_steps=1, **dataclasses.asdict(Update(2.0**-59)),
         key=KEY.words, first_step=first_step,
     )  # fmt: skip
     data = np.zeros((1, 1), np.uint64)

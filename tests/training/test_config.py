@@ -9,21 +9,29 @@ from hypothesis import strategies as st
 
 from rbmx.backends import ENGINES
 from rbmx.samplers import CD, PCD, sampler_from
-from rbmx.training import L2, SGD, EpochRecord, ExponentialDecay, LinearDecay, TrainConfig
+from rbmx.training import L1, L2, SGD, Adam, EpochRecord, ExponentialDecay, LinearDecay, RMSProp, TrainConfig
 from rbmx.training.history import record_from_json
 from rbmx.training.optimizers import optimizer_from
 
 positive = st.floats(1e-9, 1e3)
 samplers = st.builds(CD, st.integers(1, 100)) | st.builds(PCD, st.integers(1, 100), st.none() | st.integers(1, 65536))
 schedules = st.none() | st.builds(LinearDecay, st.floats(0, 1)) | st.builds(ExponentialDecay, st.floats(1e-6, 1))
+optimizers = (
+    st.builds(SGD, positive, st.floats(0, 0.99))
+    | st.builds(SGD, positive, st.floats(0.01, 0.99), st.just(True))
+    | st.builds(Adam, positive, st.floats(0.1, 0.99), st.floats(0, 0.999))
+    | st.builds(RMSProp, positive, st.floats(0, 0.99))
+)
+penalties = st.lists(st.builds(L1, st.floats(0, 1)) | st.builds(L2, st.floats(0, 1)), max_size=3)
 configs = st.builds(
     TrainConfig,
     epochs=st.integers(0, 10**6),
     batch_size=st.integers(1, 65536),
     sampler=samplers,
-    optimizer=st.builds(SGD, positive, st.floats(0, 0.999)),
-    penalties=st.lists(st.builds(L2, st.floats(0, 10)), max_size=3).map(tuple),
+    optimizer=optimizers,
+    penalties=penalties.map(tuple),
     schedule=schedules,
+    centering=st.floats(0, 1),
     shuffle=st.booleans(),
     seed=st.integers(0, 2**64 - 1),
     engine=st.sampled_from(ENGINES),
@@ -49,8 +57,8 @@ def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again(
     assert rebuilt.to_dict() == values
     with pytest.raises(ValueError, match=r"schedule: the function 'halves' .* pass it again"):
         rebuilt.learning_rate(0)
-    with pytest.raises(ValueError, match="cannot rebuild 'Adam'"):
-        TrainConfig.from_dict({"optimizer": {"type": "Adam", "lr": 0.1}})
+    with pytest.raises(ValueError, match="cannot rebuild 'AdaGrad'"):
+        TrainConfig.from_dict({"optimizer": {"type": "AdaGrad", "lr": 0.1}})
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again(
         (lambda: TrainConfig(visible_bias="zero"), "visible_bias"),
         (lambda: TrainConfig(buffer_bytes=0), "buffer_bytes"),
         (lambda: TrainConfig(monitor_rows=0), "monitor_rows"),
-        (lambda: TrainConfig(penalties=(0.1,)), r"penalties: expected L2"),  # type: ignore[arg-type]
+        (lambda: TrainConfig(penalties=(0.1,)), r"penalties: expected L1"),  # type: ignore[arg-type]
         (lambda: CD(0), "k: expected 1 or more Gibbs steps, got 0"),
         (lambda: PCD(0), "k: expected"),
         (lambda: PCD(1, 0), "chains: expected 1 to 65536, got 0"),
@@ -83,7 +91,17 @@ def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again(
         (lambda: ExponentialDecay(0), "rate: expected"),
         (lambda: sampler_from("gibbs"), "sampler: expected 'cd', 'pcd'"),
         (lambda: sampler_from(3), "sampler"),  # type: ignore[arg-type]
-        (lambda: optimizer_from("adam"), "optimizer: expected 'sgd'"),
+        (lambda: optimizer_from("adagrad"), "optimizer: expected 'sgd'"),
+        (lambda: optimizer_from("adam", momentum=0.5), "momentum: Adam"),
+        (lambda: SGD(nesterov=True), "nesterov: expected momentum"),
+        (lambda: Adam(lr=0), "lr"),
+        (lambda: Adam(beta1=0), "beta1"),
+        (lambda: Adam(beta2=1), "beta2"),
+        (lambda: RMSProp(decay=-0.1), "decay"),
+        (lambda: RMSProp(epsilon=0), "epsilon"),
+        (lambda: L1(-1), "decay"),
+        (lambda: TrainConfig(centering=1.5), "centering: expected a rate"),
+        (lambda: TrainConfig(penalties=(SGD(),)), "penalties: expected L1"),  # type: ignore[arg-type]
     ],
 )
 def test_a_bad_setting_is_named(make: Any, match: str) -> None:
@@ -94,6 +112,8 @@ def test_a_bad_setting_is_named(make: Any, match: str) -> None:
 def test_samplers_and_optimizers_have_short_names() -> None:
     assert (sampler_from("cd"), sampler_from("pcd"), sampler_from(PCD(3))) == (CD(), PCD(), PCD(3))
     assert (optimizer_from("sgd"), optimizer_from(SGD(0.3))) == (SGD(), SGD(0.3))
+    assert (optimizer_from("adam", lr=0.5), optimizer_from("rmsprop")) == (Adam(0.5), RMSProp())
+    assert optimizer_from("nesterov", momentum=0.5) == SGD(0.05, 0.5, nesterov=True)
 
 
 def test_penalties_add_up_and_may_come_as_a_list() -> None:

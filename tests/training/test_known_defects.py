@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rbmx.backends import Batches, State, as_array, backend_for
+from rbmx.backends import Batches, State, Update, as_array, backend_for
 from rbmx.backends.native import get_num_threads, set_num_threads
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -49,7 +49,7 @@ def bits(rows: int, units: int, seed: int = 0) -> PackedBits:
 
 
 def batches(n: int, batch_size: int, *, rate: float = 1e-6, momentum: float = 0.0, k: int = 1) -> Batches:
-    return Batches(np.arange(n), batch_size, k, rate, momentum, 0.0, KEY, 0)
+    return Batches(np.arange(n), batch_size, k, Update(rate, first=momentum), KEY, 0)
 
 
 def independent(a: Any, b: Any) -> bool:

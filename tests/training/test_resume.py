@@ -18,7 +18,19 @@ from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 from rbmx.samplers import CD, PCD
-from rbmx.training import L2, SGD, Callback, ExponentialDecay, TrainConfig, Trainer, TrainState, train
+from rbmx.training import (
+    L1,
+    L2,
+    SGD,
+    Adam,
+    Callback,
+    ExponentialDecay,
+    RMSProp,
+    TrainConfig,
+    Trainer,
+    TrainState,
+    train,
+)
 
 BITS = np.random.default_rng(0).integers(0, 2, (203, 30)).astype(np.uint8)
 GREY = np.random.default_rng(1).random((203, 30)).astype(np.float32)
@@ -31,6 +43,9 @@ KINDS: dict[str, tuple[Any, TrainConfig]] = {
     "real, streaming": (GREY, TrainConfig(4, 10, CD(1), SGD(0.1), reproducible=True, buffer_bytes=5000)),
     "reference": (BITS, TrainConfig(4, 10, PCD(1), SGD(0.1, 0.5), engine="reference")),
     "reference, streaming": (BITS, TrainConfig(4, 10, PCD(1), SGD(0.1, 0.5), engine="reference", buffer_bytes=400)),
+    "centred, Adam": (BITS, TrainConfig(4, 10, PCD(1), Adam(0.01), (L1(1e-3),), centering=0.01)),
+    "centred, streaming": (BITS, TrainConfig(4, 10, CD(1), SGD(0.1), centering=0.1, buffer_bytes=400)),
+    "real, centred": (GREY, TrainConfig(4, 10, CD(1), RMSProp(0.01), centering=0.1, reproducible=True)),
     "not shuffled": (BITS, TrainConfig(4, 10, CD(1), SGD(0.1), shuffle=False)),
 }
 

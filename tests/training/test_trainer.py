@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rbmx.backends import backend_for
-from rbmx.backends.base import Batches, State
+from rbmx.backends.base import Batches, State, Update
 from rbmx.bits import PackedBits
 from rbmx.errors import DataError, DivergedError
 from rbmx.params import RBMParams
@@ -56,7 +56,7 @@ def test_the_trainer_is_a_loop_of_seeded_orders_over_the_backend() -> None:
     for epoch in range(2):
         order = permutation(57, key.fold_in(Purpose.SHUFFLE).fold_in(epoch))
         noise = key.fold_in(Purpose.TRAINING)
-        batches = Batches(order, 10, 2, 0.1 * 0.5**epoch, 0.5, 0.01, noise, 6 * epoch)
+        batches = Batches(order, 10, 2, Update(0.1 * 0.5**epoch, first=0.5, weight_decay=0.01), noise, 6 * epoch)
         backend_for(own).train(own, PackedBits.pack(ROWS), batches, state)
     for name in ("weight", "visible_bias", "hidden_bias"):
         np.testing.assert_array_equal(getattr(params, name), getattr(own, name))
@@ -261,7 +261,7 @@ def test_a_learning_rate_that_diverges_is_an_error_and_parameters_and_state_stay
     config = TrainConfig(5, 10, sampler_from(sampler), SGD(1e5, 0.5), engine=engine, visible_bias="keep")
     trainer = Trainer(params, ROWS, config)
     before, state = params.copy(), trainer.state.copy()
-    with pytest.raises(DivergedError, match=r"learning rate 100000 and momentum 0\.5.*lower the learning rate"):
+    with pytest.raises(DivergedError, match=r"learning rate 100000 of SGD.*momentum=0\.5.*lower the learning rate"):
         trainer.run()
     for name in ("weight", "visible_bias", "hidden_bias"):
         np.testing.assert_array_equal(getattr(params, name), getattr(before, name))

@@ -78,21 +78,41 @@ struct Monitor {
   void* context;
 };
 
+// How a gradient g, the mean over a minibatch, changes a parameter w. With d = rate (g - decay w):
+//   momentum   m = first m + d,  w += m        nesterov   m = first m + d,  w += first m + d
+// and with g' = g - decay w, s = second s + (1 - second) g'^2:
+//   rmsprop    w += rate g' / (sqrt(s) + epsilon)
+//   adam       m = first m + (1 - first) g',  the same with m and s over 1 - first^t, 1 - second^t
+// A weight then moves towards zero by rate * l1. Biases have neither decay nor l1.
+enum class Rule { momentum, nesterov, rmsprop, adam };
+struct Update {
+  Rule rule;
+  double learning_rate;
+  double first;
+  double second;
+  double epsilon;
+  double weight_decay;
+  double l1;
+  double offset_rate;  // of the offsets, where the state has them (cpu/centering.h)
+};
 struct TrainingPlan {
   const std::int64_t* order;  // the rows to visit, in order
   std::int64_t n_rows;        // length of order
   std::int64_t batch_size;    // 1 .. kMaxBatch; the last batch may be shorter
   std::int64_t gibbs_steps;   // k of CD-k
-  double learning_rate;
-  double momentum;
-  double weight_decay;
+  Update update;
   Key key;
   std::uint32_t first_step;  // number of the first minibatch in the life of the model
   Monitor monitor;
 };
-// velocity: null without momentum. chains: hidden bits of the persistent chains, null for CD.
+// velocity (m) and squares (s): null where the rule has none. offsets: means of the units,
+// (n_visible) and (n_hidden), for centred gradients; null for plain ones. chains: hidden bits of
+// the persistent chains, null for CD.
 struct TrainingState {
   Parameters velocity;
+  Parameters squares;
+  float* visible_offset;
+  float* hidden_offset;
   MutableBits chains;
 };
 struct TrainingReport {
@@ -107,11 +127,15 @@ inline constexpr std::int64_t kMaxOnlineSteps = 128;
 inline bool is_online(const Model& model, const TrainingPlan& plan, const TrainingState& state) {
   return plan.batch_size == 1 && model.n_visible <= kMaxOnlineUnits &&
          model.n_hidden <= kMaxOnlineUnits && plan.gibbs_steps <= kMaxOnlineSteps &&
-         plan.weight_decay == 0 && state.velocity.weight == nullptr &&
+         plan.update.rule == Rule::momentum && plan.update.weight_decay == 0 &&
+         plan.update.l1 == 0 && state.velocity.weight == nullptr &&
+         state.visible_offset == nullptr &&
          (state.chains.words == nullptr || state.chains.rows == 1);
 }
 
 inline constexpr std::int64_t kMaxBatch = 65536;  // 65536 * 32767 < 2^31
+inline constexpr std::int64_t kMostCentred = std::int64_t{1}
+                                             << 32;  // units of a batch whose sums stay in int64
 inline constexpr std::int64_t kMaxUnits = std::int64_t{1} << 24;
 inline constexpr float kWeightOne = 1048576.0f;  // weights are summed in units of 2^-20
 inline constexpr float kMeanOne = 32768.0f;      // means enter the gradient in units of 2^-15

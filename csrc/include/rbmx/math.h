@@ -1,7 +1,7 @@
-// exp, sigmoid and softplus from add, subtract, multiply and divide alone, so that one float and a
-// vector of floats, on any instruction set, give the same bytes. F is float or a vector of floats
-// (cpu/simd.h). Relative error of exp: at most 2^-22 on [-87, 87]; arguments outside are clamped to
-// that range.
+// exp, sigmoid, softplus and integer powers from add, subtract, multiply and divide alone, so that
+// one float and a vector of floats, on any instruction set, give the same bytes. F is float or a
+// vector of floats (cpu/simd.h). Relative error of exp: at most 2^-22 on [-87, 87]; arguments
+// outside are clamped to that range.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +74,15 @@ RBMX_ALWAYS_INLINE F softplus(F x) {
   p = p * z + 1.0f / 5;
   p = p * z + 1.0f / 3;
   return (x < zero ? zero : x) + (s + s * (z * p)) * 2.0f;
+}
+
+// base^n by squaring: the same double everywhere, which a library's pow is not
+RBMX_ALWAYS_INLINE double power(double base, std::uint64_t n) {
+  double result = 1;
+  for (; n != 0; n >>= 1, base *= base) {
+    if ((n & 1) != 0) result *= base;
+  }
+  return result;
 }
 
 }  // namespace rbmx

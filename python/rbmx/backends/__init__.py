@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from rbmx.backends.base import Backend, Batches, Outcome, Rows, State, as_array
+from rbmx.backends.base import Backend, Batches, Offsets, Outcome, Rows, State, Update, as_array
 from rbmx.params import RBMParams
 
-__all__ = ["ENGINES", "Backend", "Batches", "Outcome", "Rows", "State", "as_array", "backend_for"]
+__all__ = [
+    "ENGINES",
+    "Backend",
+    "Batches",
+    "Offsets",
+    "Outcome",
+    "Rows",
+    "State",
+    "Update",
+    "as_array",
+    "backend_for",
+]
 
 ENGINES = ("auto", "binary", "blas", "reference")
 

@@ -13,7 +13,7 @@ from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
 
-__all__ = ["Backend", "Batches", "Outcome", "Rows", "State", "Statistics", "as_array"]
+__all__ = ["Backend", "Batches", "Offsets", "Outcome", "Rows", "State", "Statistics", "Update", "as_array"]
 
 Rows = PackedBits | Float32s
 
@@ -24,6 +24,44 @@ def as_array(rows: Rows) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
+class Update:
+    """How the mean gradient g of a minibatch changes a parameter w.
+
+    With d = rate (g - decay w): "momentum" m = first m + d, w += m; "nesterov" the same, then w += first m + d. With
+    g' = g - decay w, s = second s + (1 - second) g'^2: "rmsprop" w += rate g' / (sqrt(s) + epsilon); "adam"
+    m = first m + (1 - first) g', the same with m for g', m and s over 1 - first^t and 1 - second^t, t the number of the
+    update. Then a weight moves towards zero by rate * l1, not past it. Biases have neither decay nor l1.
+
+    Attributes:
+        learning_rate: of this run of minibatches.
+        rule: "momentum", "nesterov", "rmsprop" or "adam".
+        first, second: factors of the moments m and s.
+        epsilon: of rmsprop and adam.
+        weight_decay, l1: of the weights.
+        offset_rate: by which the offsets of centred gradients follow a minibatch.
+    """
+
+    learning_rate: float
+    rule: str = "momentum"
+    first: float = 0.0
+    second: float = 0.0
+    epsilon: float = 0.0
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    offset_rate: float = 0.0
+
+    @property
+    def has_velocity(self) -> bool:
+        """Whether the rule keeps first moments."""
+        return self.rule != "rmsprop" and self.first != 0
+
+    @property
+    def has_squares(self) -> bool:
+        """Whether the rule keeps second moments."""
+        return self.rule in ("rmsprop", "adam")
+
+
+@dataclass(frozen=True)
 class Batches:
     """A run of minibatches with one learning rate.
 
@@ -31,7 +69,7 @@ class Batches:
         order: int64, the rows to visit.
         batch_size: rows of a minibatch; the last may be shorter.
         gibbs_steps: k of CD-k.
-        learning_rate, momentum, weight_decay: of the update.
+        update: what each does to the parameters.
         key: of the training noise.
         first_step: number of the first minibatch in the life of the model.
     """
@@ -39,11 +77,26 @@ class Batches:
     order: NDArray[np.int64]
     batch_size: int
     gibbs_steps: int
-    learning_rate: float
-    momentum: float
-    weight_decay: float
+    update: Update
     key: Key
     first_step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """Means of the units that centred gradients take away, updated in place.
+
+    Attributes:
+        visible: mu, float32 (n_visible,).
+        hidden: lambda, float32 (n_hidden,).
+    """
+
+    visible: Float32s
+    hidden: Float32s
+
+    def copy(self) -> Offsets:
+        """The same numbers in memory of their own."""
+        return Offsets(self.visible.copy(), self.hidden.copy())
 
 
 @dataclass
@@ -51,12 +104,16 @@ class State:
     """What one minibatch leaves to the next besides the parameters; updated in place.
 
     Attributes:
-        velocity: the last change of the parameters, None without momentum.
+        velocity: first moments, None where the rule keeps none.
         chains: hidden states of the persistent chains, None for CD.
+        squares: second moments, None where the rule keeps none.
+        offsets: of centred gradients, None for plain ones.
     """
 
-    velocity: RBMParams | None
-    chains: Rows | None
+    velocity: RBMParams | None = None
+    chains: Rows | None = None
+    squares: RBMParams | None = None
+    offsets: Offsets | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +201,6 @@ class Backend(Protocol):
     ) -> Outcome:
         """Minibatches of contrastive divergence; parameters and state change in place.
 
-        A run that diverges leaves parameters and velocity as they were; chains may have moved.
+        A run that diverges leaves parameters and moments as they were; chains and offsets may have moved.
         """
         ...

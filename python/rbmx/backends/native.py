@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ except ImportError as error:  # pragma: no cover - only in a broken installation
     ) from error
 
 from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
+from rbmx.backends.loop import Phase, train_in_python
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
@@ -220,6 +222,18 @@ class NativeBackend:
             len(visible),
         )
 
+    def phases(
+        self, params: RBMParams, visible: Rows, chains: Rows | None, gibbs_steps: int, key: Key, step: int
+    ) -> tuple[Phase, Phase, Rows | None]:
+        """Positive and negative phase of a minibatch; chains: hidden states that go on, None for CD."""
+        noise = key.fold_in(step)
+        hidden = self.sample_hidden(params, visible, noise) if chains is None else chains
+        for gibbs in range(gibbs_steps):
+            samples = self.sample_visible(params, hidden, noise, step=gibbs)
+            hidden = self.sample_hidden(params, samples, noise, step=gibbs + 1)
+        positive, negative = (Phase.of(as_array(v), self.hidden_mean(params, v)) for v in (visible, samples))
+        return positive, negative, None if chains is None else hidden
+
     def train(
         self,
         params: RBMParams,
@@ -231,18 +245,19 @@ class NativeBackend:
         """Thousands of minibatches in one native call with the GIL released."""
         if self.engine == "binary" and not isinstance(rows, PackedBits):
             raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
+        bits = self._exact(rows)
+        if bits is None and state.offsets is not None:
+            return train_in_python(self, params, rows, batches, state, progress)
         settings = _core.Settings(
             batch_size=batches.batch_size,
             gibbs_steps=batches.gibbs_steps,
-            learning_rate=batches.learning_rate,
-            momentum=batches.momentum,
-            weight_decay=batches.weight_decay,
             key=batches.key.words,
             first_step=batches.first_step,
+            **dataclasses.asdict(batches.update),
         )
         velocity = None if state.velocity is None else _arrays(state.velocity)
+        squares = None if state.squares is None else _arrays(state.squares)
         chains = state.chains.words if isinstance(state.chains, PackedBits) else None
-        bits = self._exact(rows)
         if bits is not None:
             outcome = _core.train_minibatches(
                 *_arrays(params),
@@ -250,6 +265,8 @@ class NativeBackend:
                 batches.order,
                 settings,
                 velocity=velocity,
+                squares=squares,
+                offsets=None if state.offsets is None else (state.offsets.visible, state.offsets.hidden),
                 chains=chains,
                 progress=progress,
                 reference=self.engine == "plain",
@@ -261,6 +278,7 @@ class NativeBackend:
                 batches.order,
                 settings,
                 velocity=velocity,
+                squares=squares,
                 chains=chains,
                 progress=progress,
                 canonical=self.canonical,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
+from rbmx.backends.loop import Phase, train_in_python
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Draws, Key
@@ -14,7 +15,6 @@ from rbmx.units import UnitType, unit_type
 __all__ = ["ReferenceBackend"]
 
 HIDDEN_STREAM, VISIBLE_STREAM = 1, 2
-LARGEST_PARAMETER = 2047.0
 Real = NDArray[np.float64]
 
 
@@ -134,6 +134,18 @@ class ReferenceBackend:
         v1, p1, _ = model.chain(h, gibbs_steps, key, first_row, step)
         return Statistics(p0.T @ v0 - p1.T @ v1, (v0 - v1).sum(axis=0), (p0 - p1).sum(axis=0), len(v0))
 
+    def phases(
+        self, params: RBMParams, visible: Rows, chains: Rows | None, gibbs_steps: int, key: Key, step: int
+    ) -> tuple[Phase, Phase, Rows | None]:
+        """Positive and negative phase of a minibatch; chains: hidden states that go on, None for CD."""
+        model = _Model(params)
+        v0 = _real(visible)
+        x = model.hidden_input(v0)
+        p0 = model.hidden.mean(x)
+        h = model.hidden.sample(x, Draws(key, 0, step, HIDDEN_STREAM)) if chains is None else _real(chains)
+        v1, p1, h = model.chain(h, gibbs_steps, key, 0, step)
+        return Phase.of(v0, p0), Phase.of(v1, p1), None if chains is None else _states(h, model.hidden)
+
     def train(
         self,
         params: RBMParams,
@@ -143,47 +155,4 @@ class ReferenceBackend:
         progress: Progress | None = None,
     ) -> Outcome:
         """Minibatches in a Python loop."""
-        kept = [params] if state.velocity is None else [params, state.velocity]
-        before = [params.copy() for params in kept]
-        count = -(-len(batches.order) // batches.batch_size)
-        for batch in range(count):
-            start = batch * batches.batch_size
-            chosen = batches.order[start : start + batches.batch_size]
-            self._train_batch(params, _real(rows[chosen]), batches, state, batches.first_step + batch)
-            arrays = (params.weight, params.visible_bias, params.hidden_bias)
-            if not all(np.all(np.abs(array) <= LARGEST_PARAMETER) for array in arrays):
-                for now, old in zip(kept, before, strict=True):
-                    now.weight[...] = old.weight
-                    now.visible_bias[...] = old.visible_bias
-                    now.hidden_bias[...] = old.hidden_bias
-                return Outcome("diverged", batch + 1)
-            try:
-                if progress is not None:
-                    progress(batch + 1)
-            except BaseException as error:
-                return Outcome("interrupted", batch + 1, error)
-        return Outcome("done", count)
-
-    def _train_batch(self, params: RBMParams, v0: Real, batches: Batches, state: State, step: int) -> None:
-        model = _Model(params)
-        x = model.hidden_input(v0)
-        p0 = model.hidden.mean(x)
-        if state.chains is None:
-            h = model.hidden.sample(x, Draws(batches.key, 0, step, HIDDEN_STREAM))
-        else:
-            h = _real(state.chains)
-        v1, p1, h = model.chain(h, batches.gibbs_steps, batches.key, 0, step)
-        if state.chains is not None:
-            state.chains = _states(h, model.hidden)
-        rate, decay = batches.learning_rate, batches.learning_rate * batches.weight_decay
-        changes = {
-            "weight": rate * (p0.T @ v0 / len(v0) - p1.T @ v1 / len(v1)) - decay * model.weight,
-            "visible_bias": rate * (v0.mean(axis=0) - v1.mean(axis=0)),
-            "hidden_bias": rate * (p0.mean(axis=0) - p1.mean(axis=0)),
-        }
-        for name, change in changes.items():
-            if state.velocity is not None:
-                velocity = getattr(state.velocity, name)
-                velocity[...] = batches.momentum * velocity + change
-                change = velocity
-            getattr(params, name)[...] += change
+        return train_in_python(self, params, rows, batches, state, progress)

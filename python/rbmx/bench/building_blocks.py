@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rbmx.backends import Batches, State, native
+from rbmx.backends import Batches, State, Update, native
 from rbmx.backends.native import NativeBackend
 from rbmx.bench.harness import stopwatch
 from rbmx.bits import PackedBits
@@ -81,8 +82,8 @@ class Case:
         self.rows = PackedBits.pack(images)
         self.params = RBMParams.initial(images.shape[1], n_hidden, key=Key(0))
         few = self.rows[:WARM_ROWS]
-        batches = Batches(np.arange(len(few)), BATCH, 1, LEARNING_RATE, 0.0, 0.0, self.key, 0)
-        NativeBackend().train(self.params, few, batches, State(None, None))
+        batches = Batches(np.arange(len(few)), BATCH, 1, Update(LEARNING_RATE), self.key, 0)
+        NativeBackend().train(self.params, few, batches, State())
 
     key = Key(0).fold_in(Purpose.TRAINING)
 
@@ -137,11 +138,9 @@ def _training(case: Case, k: int, rows: int, *, persistent: bool, momentum: floa
     settings = kernels.Settings(
         batch_size=BATCH,
         gibbs_steps=k,
-        learning_rate=LEARNING_RATE * (1 - momentum),
-        momentum=momentum,
-        weight_decay=0.0,
         key=case.key.words,
         first_step=0,
+        **dataclasses.asdict(Update(LEARNING_RATE * (1 - momentum), first=momentum)),
     )
 
     def fresh() -> Call:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rbmx.backends import Batches, State
+from rbmx.backends import Batches, State, Update
 from rbmx.backends.native import NativeBackend, get_num_threads, set_num_threads
 from rbmx.bench.contestant import run_in_process
 from rbmx.bench.cost import LinearFit, Step, fit_line, steps_between_neighbours
@@ -79,9 +79,9 @@ class Point:
     def train(self, params: RBMParams, rows: PackedBits, engine: str = "auto") -> RBMParams:
         """One native call over the rows in their order; the parameters change in place."""
         key = Key(0).fold_in(Purpose.TRAINING)
-        batches = Batches(np.arange(self.n_rows), self.batch_size, self.k, LEARNING_RATE, 0.0, 0.0, key, 0)
+        batches = Batches(np.arange(self.n_rows), self.batch_size, self.k, Update(LEARNING_RATE), key, 0)
         set_num_threads(self.threads)
-        NativeBackend(engine).train(params, rows, batches, State(None, None))
+        NativeBackend(engine).train(params, rows, batches, State())
         return params
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rbmx.backends import Batches, State
+from rbmx.backends import Batches, State, Update
 from rbmx.backends.native import NativeBackend, set_num_threads
 from rbmx.bench.factorial import Effect, main_effects
 from rbmx.bench.harness import Report, WrongAnswerError, facts, interleave, table
@@ -61,7 +61,7 @@ class Cell:
     def batches(self, seed: int = 0) -> Batches:
         """One pass, row by row."""
         key = Key(seed).fold_in(Purpose.TRAINING)
-        return Batches(np.arange(self.n_rows), 1, self.k, LEARNING_RATE, 0.0, 0.0, key, 0)
+        return Batches(np.arange(self.n_rows), 1, self.k, Update(LEARNING_RATE), key, 0)
 
 
 @dataclass
@@ -101,7 +101,7 @@ def check_answers(program: PlainProgram, *, cell: Cell = Cell(5, 1000, 12, 6), p
     packed = PackedBits.pack(rows)
     ours, plain = cell.start(), cell.start()
     for params, engine in ((ours, "auto"), (plain, "plain")):
-        NativeBackend(engine).train(params, packed, cell.batches(), State(None, None))
+        NativeBackend(engine).train(params, packed, cell.batches(), State())
     for name in ("weight", "visible_bias", "hidden_bias"):
         if getattr(ours, name).tobytes() != getattr(plain, name).tobytes():
             raise WrongAnswerError(f"rbmx: {name} differs from csrc/ref")
@@ -110,7 +110,7 @@ def check_answers(program: PlainProgram, *, cell: Cell = Cell(5, 1000, 12, 6), p
     for seed in range(passes):
         params = cell.start(seed)
         _, trained = program.train(params, rows, k=cell.k, learning_rate=LEARNING_RATE, seed=seed + 1)
-        NativeBackend().train(params, packed, cell.batches(seed), State(None, None))
+        NativeBackend().train(params, packed, cell.batches(seed), State())
         errors[:, seed] = reconstruction_error(params, images), reconstruction_error(trained, images)
     difference = float(np.diff(errors.mean(axis=1))[0])
     tolerance = 4 * math.sqrt(float(errors.var(axis=1, ddof=1).sum()) / passes)
@@ -127,7 +127,7 @@ def _ours(cell: Cell, start: RBMParams, packed: PackedBits) -> float:
     for _ in range(2):
         params = RBMParams(start.weight.copy(), start.visible_bias.copy(), start.hidden_bias.copy())
         began = time.thread_time()
-        backend.train(params, packed, batches, State(None, None))
+        backend.train(params, packed, batches, State())
     return time.thread_time() - began
 
 

@@ -53,9 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--epochs", type=at_least(1), metavar="N", help="in total (default 10)")
     group.add_argument("--batch-size", type=at_least(1), metavar="N", help="rows (default 100)")
-    group.add_argument("--lr", type=number(above=0), help=f"learning rate (default {SGD().lr:g})")
-    group.add_argument("--momentum", type=number(least=0), help="of the updates (default 0)")
+    group.add_argument("--optimizer", choices=["sgd", "nesterov", "adam", "rmsprop"], help="(default sgd)")
+    group.add_argument("--lr", type=number(above=0), help=f"learning rate (default {SGD().lr:g}; adam, rmsprop 0.001)")
+    group.add_argument("--momentum", type=number(least=0), help="of sgd (default 0) and nesterov (0.9)")
     group.add_argument("--weight-decay", type=number(least=0), help="L2 penalty (default 0)")
+    group.add_argument("--l1", type=number(least=0), metavar="DECAY", help="L1 penalty (default 0)")
+    group.add_argument(
+        "--centering",
+        type=number(least=0),
+        metavar="RATE",
+        help="centred gradients whose offsets follow the means at this rate, such as 0.01; 0: plain (default)",
+    )
     group.add_argument("--schedule", choices=["constant", "linear"], help="of the learning rate; linear: to 0")
     group.add_argument("--k", type=at_least(1), help="Gibbs steps per update (default 1)")
     group.add_argument("--persistent", action="store_true", default=None, help="persistent chains (PCD)")

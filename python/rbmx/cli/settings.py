@@ -10,11 +10,13 @@ from rbmx.checkpoint import Checkpoint
 from rbmx.cli.exit_status import UsageError
 from rbmx.data import Dataset
 from rbmx.samplers import PCD
-from rbmx.training import L2, LinearDecay, TrainConfig
+from rbmx.training import L1, L2, LinearDecay, TrainConfig
+from rbmx.training.optimizers import optimizer_from
+from rbmx.training.penalties import Penalty
 
 __all__ = ["config_from", "refuse_changes"]
 
-PLAIN = ("epochs", "batch_size", "shuffle", "seed", "engine", "reproducible")
+PLAIN = ("epochs", "batch_size", "centering", "shuffle", "seed", "engine", "reproducible")
 # A run that goes on "to the bit" cannot change these: field of the configuration -> flag.
 FIXED = {
     "batch_size": "--batch-size",
@@ -36,8 +38,7 @@ def config_from(args: argparse.Namespace, base: TrainConfig | None) -> TrainConf
         changes["visible_bias"] = "data" if args.init_bias == "data" else "keep"
     changes["sampler"] = _sampler(args, base)
     changes["optimizer"] = _optimizer(args, base)
-    if args.weight_decay is not None:
-        changes["penalties"] = (L2(args.weight_decay),) if args.weight_decay else ()
+    changes["penalties"] = _penalties(args, base)
     if args.schedule is not None:
         changes["schedule"] = LinearDecay() if args.schedule == "linear" else None
     return replace(base, **changes)
@@ -70,8 +71,14 @@ def _sampler(args: argparse.Namespace, base: TrainConfig) -> Any:
 
 
 def _optimizer(args: argparse.Namespace, base: TrainConfig) -> Any:
-    changes = {name: getattr(args, name) for name in ("lr", "momentum") if getattr(args, name) is not None}
-    return replace(base.optimizer, **changes) if changes else base.optimizer
+    return optimizer_from(args.optimizer or base.optimizer, lr=args.lr, momentum=args.momentum)
+
+
+def _penalties(args: argparse.Namespace, base: TrainConfig) -> tuple[Penalty, ...]:
+    """Those of the base, each kind replaced where its flag is given."""
+    given: dict[type[Penalty], float | None] = {L1: args.l1, L2: args.weight_decay}
+    kept = [penalty for penalty in base.penalties if given[type(penalty)] is None]
+    return (*kept, *(kind(decay) for kind, decay in given.items() if decay))
 
 
 def _fixed(flag: str, now: object, before: object) -> UsageError:

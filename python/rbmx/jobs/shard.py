@@ -109,9 +109,7 @@ def train_shard(
             order,
             config.batch_size,
             config.sampler.k,
-            rate,
-            config.optimizer.momentum,
-            config.weight_decay,
+            config.update(rate),
             noise,
             step,
         )
@@ -121,7 +119,7 @@ def train_shard(
         if outcome.name == "diverged":
             raise DivergedError(
                 f"weights diverged in round {round_number + 1} at minibatch {step + outcome.batches} of the shard, "
-                f"learning rate {rate:g}, momentum {config.optimizer.momentum:g}, {config.batch_size} rows a "
+                f"learning rate {rate:g} of {config.optimizer}, {config.batch_size} rows a "
                 "minibatch; lower the learning rate"
             )
         step += outcome.batches
@@ -172,6 +170,6 @@ def _begin(state: ShardState, params: RBMParams, settings: JobSettings, key: Key
     else:
         chains = chains.copy()
     velocity = None
-    if config.optimizer.momentum:
+    if config.update(1.0).has_velocity:
         velocity = params.zeros() if state.velocity is None else state.velocity.copy()
     return State(velocity, chains)

@@ -78,7 +78,7 @@ def _outer_step(job: Round, mean: RBMParams) -> tuple[RBMParams, RBMParams]:
 def _gradient_step(job: Round, statistics: Statistics) -> tuple[RBMParams, RBMParams | None]:
     """One update: velocity = momentum velocity + rate (sum / rows - decay w), w += velocity."""
     config = job.settings.config
-    rate, momentum = job.settings.learning_rate(job.number), config.optimizer.momentum
+    rate, momentum = job.settings.learning_rate(job.number), config.update(1.0).first
     moved, velocity = job.params.copy(), job.params.zeros()
     before = job.velocity or job.params.zeros()
     for name in PARAMETERS:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
-from rbmx.training.optimizers import SGD
-from rbmx.training.penalties import L2
+from rbmx.training.optimizers import SGD, Adam, RMSProp
+from rbmx.training.penalties import L1, L2
 from rbmx.training.schedules import ExponentialDecay, LinearDecay
 from rbmx.training.state import TrainState
 from rbmx.training.trainer import Trainer, TrainResult, train
 
 __all__ = [
+    "L1",
     "L2",
     "SGD",
+    "Adam",
     "Callback",
     "EarlyStopping",
     "EpochRecord",
     "ExponentialDecay",
     "LinearDecay",
     "ProgressBar",
+    "RMSProp",
     "StopTraining",
     "TrainConfig",
     "TrainResult",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rbmx.backends import ENGINES
+from rbmx.backends import ENGINES, Update
 from rbmx.samplers import CD, PCD, Sampler
-from rbmx.training.optimizers import SGD
-from rbmx.training.penalties import L2, weight_decay
+from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp
+from rbmx.training.penalties import L1, L2, Penalty, total
 from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule
 
 __all__ = ["TrainConfig"]
 
 MAX_BATCH = 65536
-_SETTINGS = {cls.__name__: cls for cls in (CD, PCD, SGD, L2, LinearDecay, ExponentialDecay)}
+_SETTINGS = {cls.__name__: cls for cls in (CD, PCD, SGD, Adam, RMSProp, L1, L2, LinearDecay, ExponentialDecay)}
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,12 @@ class TrainConfig:
         epochs: passes over the data, counted over the life of the model (a resumed run goes on to this number).
         batch_size: rows of a minibatch, 1 to 65536.
         sampler: CD(k) or PCD(k, chains).
-        optimizer: SGD(lr, momentum).
-        penalties: a sequence of L2(decay).
+        optimizer: SGD(lr, momentum, nesterov), Adam(lr, ...) or RMSProp(lr, ...).
+        penalties: a sequence of L1(decay) and L2(decay).
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
+        centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
+            Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
+            find better optima. 0: plain gradients.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
@@ -45,9 +48,10 @@ class TrainConfig:
     epochs: int = 10
     batch_size: int = 100
     sampler: Sampler = field(default_factory=CD)
-    optimizer: SGD = field(default_factory=SGD)
-    penalties: tuple[L2, ...] = ()
+    optimizer: Optimizer = field(default_factory=SGD)
+    penalties: tuple[Penalty, ...] = ()
     schedule: Schedule | None = None
+    centering: float = 0.0
     shuffle: bool = True
     seed: int = 0
     engine: str = "auto"
@@ -71,13 +75,26 @@ class TrainConfig:
             raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
         if self.monitor_rows < 1:
             raise ValueError(f"monitor_rows: expected 1 or more, got {self.monitor_rows}")
+        if not 0 <= self.centering <= 1:
+            raise ValueError(f"centering: expected a rate from 0 (plain gradients) to 1, got {self.centering}")
         object.__setattr__(self, "penalties", tuple(self.penalties))
-        weight_decay(self.penalties)
+        for penalty in self.penalties:
+            if not isinstance(penalty, Penalty):
+                raise ValueError(f"penalties: expected L1(...) or L2(...), got {penalty!r}")
 
     @property
     def weight_decay(self) -> float:
         """The total L2 decay."""
-        return weight_decay(self.penalties)
+        return total(self.penalties, L2)
+
+    def update(self, rate: float) -> Update:
+        """What a minibatch does to the parameters at a learning rate."""
+        return replace(
+            self.optimizer.update(rate),
+            weight_decay=self.weight_decay,
+            l1=total(self.penalties, L1),
+            offset_rate=self.centering,
+        )
 
     def learning_rate(self, epoch: int) -> float:
         """The rate of an epoch counted from 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbmx.backends import Backend, Rows, as_array
 from rbmx.bits import PackedBits
@@ -12,7 +13,15 @@ from rbmx.data import Dataset
 from rbmx.errors import DataError
 from rbmx.params import Float32s, RBMParams
 
-__all__ = ["BIAS_ROWS", "VALIDATION_ROWS", "first_rows", "leading_blocks", "log_odds", "reconstruction_and_energy"]
+__all__ = [
+    "BIAS_ROWS",
+    "VALIDATION_ROWS",
+    "first_rows",
+    "leading_blocks",
+    "log_odds",
+    "means",
+    "reconstruction_and_energy",
+]
 
 BIAS_ROWS = 100_000
 VALIDATION_ROWS = 10_000
@@ -23,15 +32,26 @@ def log_odds(blocks: Iterable[Rows]) -> Float32s:
 
     Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
     """
-    ones, rows = np.zeros(1), 0
+    ones, rows = _column_sums(blocks)
+    odds = (ones + 1) / (rows - ones + 1)
+    return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
+
+
+def means(blocks: Iterable[Rows]) -> Float32s:
+    """The mean of each unit over the first BIAS_ROWS rows, rounded to 2^-15."""
+    sums, rows = _column_sums(blocks)
+    return np.asarray(np.rint(sums / rows * 32768) / 32768, np.float32)
+
+
+def _column_sums(blocks: Iterable[Rows]) -> tuple[NDArray[np.float64], int]:
+    sums, rows = np.zeros(1), 0
     for block in blocks:
         part = as_array(block[: BIAS_ROWS - rows])
-        ones = ones + part.sum(axis=0, dtype=np.float64)
+        sums = sums + part.sum(axis=0, dtype=np.float64)
         rows += len(part)
         if rows == BIAS_ROWS:
             break
-    odds = (ones + 1) / (rows - ones + 1)
-    return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
+    return sums, rows
 
 
 def leading_blocks(dataset: Dataset) -> Iterator[Rows]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from rbmx.backends import Rows
+from rbmx.backends import Offsets, Rows
 from rbmx.bits import PackedBits
 from rbmx.errors import CheckpointError
-from rbmx.params import RBMParams
+from rbmx.params import PARAMETERS, RBMParams
 
 __all__ = ["TrainState"]
 
 Tensors = dict[str, NDArray[np.generic]]
+_MOMENTS = ("velocity", "squares")
 
 
 @dataclass
@@ -29,8 +31,10 @@ class TrainState:
         step: minibatches so far.
         epoch: finished epochs.
         epoch_rows: rows done of the epoch under way.
-        velocity: the last change of the parameters, None without momentum.
+        velocity: first moments of the optimiser, None where it has none.
         chains: hidden states of the persistent chains, None for CD.
+        squares: second moments of the optimiser, None where it has none.
+        offsets: of centred gradients, None for plain ones.
     """
 
     seed: int = 0
@@ -39,6 +43,8 @@ class TrainState:
     epoch_rows: int = 0
     velocity: RBMParams | None = None
     chains: Rows | None = None
+    squares: RBMParams | None = None
+    offsets: Offsets | None = None
 
     def copy(self) -> TrainState:
         """The same state in memory of its own."""
@@ -59,10 +65,13 @@ class TrainState:
     def tensors(self) -> Tensors:
         """The arrays under their names in a file; each is a copy."""
         tensors: Tensors = {}
-        if self.velocity is not None:
-            tensors["velocity.weight"] = self.velocity.weight.copy()
-            tensors["velocity.visible_bias"] = self.velocity.visible_bias.copy()
-            tensors["velocity.hidden_bias"] = self.velocity.hidden_bias.copy()
+        for moment in _MOMENTS:
+            kept = getattr(self, moment)
+            if kept is not None:
+                tensors |= {f"{moment}.{name}": getattr(kept, name).copy() for name in PARAMETERS}
+        if self.offsets is not None:
+            tensors["offsets.visible"] = self.offsets.visible.copy()
+            tensors["offsets.hidden"] = self.offsets.hidden.copy()
         if self.chains is not None:
             chains = self.chains
             tensors["chains"] = (chains.words if isinstance(chains, PackedBits) else chains).copy()
@@ -71,20 +80,19 @@ class TrainState:
     @classmethod
     def from_tensors(cls, tensors: Tensors, counters: dict[str, int]) -> TrainState:
         """The state that tensors() and counters() gave."""
-        velocity = None
-        if "velocity.weight" in tensors:
-            velocity = RBMParams(
-                tensors["velocity.weight"],  # type: ignore[arg-type]
-                tensors["velocity.visible_bias"],  # type: ignore[arg-type]
-                tensors["velocity.hidden_bias"],  # type: ignore[arg-type]
-            )
-        counters = dict(counters)
-        units = counters.pop("chain_units", None)
-        chains: Rows | None = None
+        kept: dict[str, Any] = dict(counters)
+        units = kept.pop("chain_units", None)
+        kept |= {
+            moment: RBMParams(*(tensors[f"{moment}.{name}"] for name in PARAMETERS))  # type: ignore[arg-type]
+            for moment in _MOMENTS
+            if f"{moment}.weight" in tensors
+        }
+        if "offsets.visible" in tensors:
+            kept["offsets"] = Offsets(tensors["offsets.visible"], tensors["offsets.hidden"])  # type: ignore[arg-type]
         if "chains" in tensors:
             array = tensors["chains"]
-            chains = array if units is None else PackedBits(array, units)  # type: ignore[assignment,arg-type]
-        return cls(**counters, velocity=velocity, chains=chains)
+            kept["chains"] = array if units is None else PackedBits(array, units)  # type: ignore[arg-type]
+        return cls(**kept)
 
     def to_bytes(self) -> bytes:
         """The state as one safetensors blob, to be shipped."""

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from rbmx.backends import Batches, Outcome, Rows, State, backend_for
+from rbmx.backends import Batches, Offsets, Outcome, Rows, State, backend_for
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
@@ -20,7 +20,14 @@ from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
-from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, log_odds, reconstruction_and_energy
+from rbmx.training.measuring import (
+    VALIDATION_ROWS,
+    first_rows,
+    leading_blocks,
+    log_odds,
+    means,
+    reconstruction_and_energy,
+)
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -153,19 +160,17 @@ class Trainer:
             window.order,
             config.batch_size,
             config.sampler.k,
-            config.learning_rate(state.epoch),
-            config.optimizer.momentum,
-            config.weight_decay,
+            config.update(config.learning_rate(state.epoch)),
             self._noise_key,
             state.step,
         )
-        chains = deepcopy(state.chains)  # a diverged run gives back what it had
-        kept = State(state.velocity, state.chains)
+        chains, offsets = deepcopy(state.chains), deepcopy(state.offsets)  # a diverged run gives back what it had
+        kept = State(state.velocity, state.chains, state.squares, state.offsets)
         outcome = self._backend.train(
             self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
         )
         if outcome.name == "diverged":
-            state.chains = chains
+            state.chains, state.offsets = chains, offsets
             raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:
@@ -181,7 +186,7 @@ class Trainer:
         state, config = self.state, self.config
         return DivergedError(
             f"weights diverged at minibatch {state.step + outcome.batches} (epoch {state.epoch + 1}) with "
-            f"learning rate {config.learning_rate(state.epoch):g} and momentum {config.optimizer.momentum:g}: "
+            f"learning rate {config.learning_rate(state.epoch):g} of {config.optimizer}: "
             "a weight or the sum of a unit's weights passed 2047; lower the learning rate"
         )
 
@@ -209,10 +214,20 @@ class Trainer:
         if config.visible_bias == "data" and self.params.visible == "bernoulli" and not self.params.visible_bias.any():
             self.params.visible_bias[...] = log_odds(leading_blocks(self.dataset))
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))
-        return TrainState(seed=config.seed, velocity=self._new_velocity(), chains=chains)
+        update, zeros = config.update(1.0), self.params.zeros
+        return TrainState(
+            seed=config.seed,
+            velocity=zeros() if update.has_velocity else None,
+            chains=chains,
+            squares=zeros() if update.has_squares else None,
+            offsets=self._initial_offsets() if config.centering else None,
+        )
 
-    def _new_velocity(self) -> RBMParams | None:
-        return self.params.zeros() if self.config.optimizer.momentum else None
+    def _initial_offsets(self) -> Offsets:
+        """The data's means, and those of the hidden units given them."""
+        visible = means(leading_blocks(self.dataset))
+        hidden = self._backend.hidden_mean(self.params, visible[None, :])[0]
+        return Offsets(visible, hidden)
 
     def _resumed(self, state: TrainState) -> TrainState:
         config = self.config
@@ -225,13 +240,21 @@ class Trainer:
         units = None if state.chains is None else _units(state.chains)
         if units is not None and units != self.params.n_hidden:
             raise ValueError(f"chains: expected {self.params.n_hidden} hidden units, got {units}")
-        if state.velocity is not None and state.velocity.weight.shape != self.params.weight.shape:
-            raise ValueError("velocity: expected the shapes of the parameters")
-        if config.optimizer.momentum == 0:
-            state.velocity = None
-        elif state.velocity is None:
-            state.velocity = self._new_velocity()
+        update = config.update(1.0)
+        state.velocity = self._resumed_moment("velocity", state.velocity, update.has_velocity)
+        state.squares = self._resumed_moment("squares", state.squares, update.has_squares)
+        if not config.centering:
+            state.offsets = None
+        elif state.offsets is None:
+            state.offsets = self._initial_offsets()
         return state
+
+    def _resumed_moment(self, name: str, moment: RBMParams | None, wanted: bool) -> RBMParams | None:
+        if moment is not None and moment.weight.shape != self.params.weight.shape:
+            raise ValueError(f"{name}: expected the shapes of the parameters")
+        if not wanted:
+            return None
+        return self.params.zeros() if moment is None else moment
 
 
 def _units(rows: Rows) -> int:

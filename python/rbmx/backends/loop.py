@@ -1,0 +1,133 @@
+"""Minibatches in Python, for what no native loop does: any backend's phases, any unit types, centred or plain.
+
+The arithmetic is NumPy in float64 and the specification of csrc/cpu/train_minibatches.cpp.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmx.backends.base import Batches, Offsets, Outcome, Progress, Rows, State, Update
+from rbmx.params import PARAMETERS, RBMParams
+from rbmx.rng import Key
+
+__all__ = ["Phase", "PhaseBackend", "train_in_python"]
+
+LARGEST_PARAMETER = 2047.0
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Means over the rows of one phase: <h v>, <v>, <h>, float64, named as the parameters they move."""
+
+    weight: Real
+    visible_bias: Real
+    hidden_bias: Real
+
+    @classmethod
+    def of(cls, visible: NDArray[np.floating], hidden: NDArray[np.floating]) -> Phase:
+        """From states of the visible units and means of the hidden units, (rows, units) each."""
+        weight = (hidden.T @ visible / len(visible)).astype(np.float64)
+        return cls(weight, visible.mean(axis=0, dtype=np.float64), hidden.mean(axis=0, dtype=np.float64))
+
+
+class PhaseBackend(Protocol):
+    """A backend that can say what a minibatch sees."""
+
+    def phases(
+        self, params: RBMParams, visible: Rows, chains: Rows | None, gibbs_steps: int, key: Key, step: int
+    ) -> tuple[Phase, Phase, Rows | None]:
+        """Positive and negative phase, and where the persistent chains stand after it."""
+        ...
+
+
+def train_in_python(
+    backend: PhaseBackend,
+    params: RBMParams,
+    rows: Rows,
+    batches: Batches,
+    state: State,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Minibatches one by one; as Backend.train."""
+    moments = [kept for kept in (params, state.velocity, state.squares) if kept is not None]
+    before = [kept.copy() for kept in moments]
+    count = -(-len(batches.order) // batches.batch_size)
+    for batch in range(count):
+        start = batch * batches.batch_size
+        chosen = batches.order[start : start + batches.batch_size]
+        step = batches.first_step + batch
+        positive, negative, state.chains = backend.phases(
+            params, rows[chosen], state.chains, batches.gibbs_steps, batches.key, step
+        )
+        gradient = {name: getattr(positive, name) - getattr(negative, name) for name in PARAMETERS}
+        if state.offsets is not None:
+            _slide(state.offsets, positive, batches.update.offset_rate)
+            gradient = centred(gradient, state.offsets)
+        apply_update(params, gradient, batches.update, state, step + 1)
+        if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in PARAMETERS):
+            for now, old in zip(moments, before, strict=True):
+                for name in PARAMETERS:
+                    getattr(now, name)[...] = getattr(old, name)
+            return Outcome("diverged", batch + 1)
+        try:
+            if progress is not None:
+                progress(batch + 1)
+        except BaseException as error:
+            return Outcome("interrupted", batch + 1, error)
+    return Outcome("done", count)
+
+
+def _slide(offsets: Offsets, positive: Phase, rate: float) -> None:
+    offsets.visible[...] += rate * (positive.visible_bias - offsets.visible)
+    offsets.hidden[...] += rate * (positive.hidden_bias - offsets.hidden)
+
+
+def centred(gradient: dict[str, Real], offsets: Offsets) -> dict[str, Real]:
+    """The centred gradient in the machine's own parameters (Melchior, Fischer and Wiskott 2016, eq. 16 to 18).
+
+    dW = <(h - lambda)(v - mu)> data - model, db = d<v> - lambda dW, dc = d<h> - dW mu.
+    """
+    mu, lam = offsets.visible.astype(np.float64), offsets.hidden.astype(np.float64)
+    weight = gradient["weight"] - np.outer(gradient["hidden_bias"], mu) - np.outer(lam, gradient["visible_bias"])
+    return {
+        "weight": weight,
+        "visible_bias": gradient["visible_bias"] - lam @ weight,
+        "hidden_bias": gradient["hidden_bias"] - weight @ mu,
+    }
+
+
+def apply_update(params: RBMParams, gradient: dict[str, Real], update: Update, state: State, updates: int) -> None:
+    """One step of the rule for all parameters, in place; updates: how many there are with this one."""
+    adaptive = update.has_squares
+    for name in PARAMETERS:
+        parameter = getattr(params, name)
+        decay = update.weight_decay if name == "weight" else 0.0
+        change = gradient[name] - decay * parameter.astype(np.float64)
+        if not adaptive:
+            change = update.learning_rate * change
+        velocity = None if state.velocity is None else getattr(state.velocity, name)
+        if adaptive and state.squares is not None:
+            squares = getattr(state.squares, name)
+            squares[...] = update.second * squares + (1 - update.second) * change * change
+            root = np.sqrt(squares.astype(np.float64))
+            rate = update.learning_rate
+            if velocity is not None:
+                velocity[...] = update.first * velocity + (1 - update.first) * change
+                change = velocity.astype(np.float64)
+                rate /= 1 - update.first**updates
+                root /= math.sqrt(1 - update.second**updates)
+            change = rate * change / (root + update.epsilon)
+        elif velocity is not None:
+            velocity[...] = update.first * velocity + change
+            change = update.first * velocity + change if update.rule == "nesterov" else velocity
+        parameter[...] += change
+        if update.l1 and name == "weight":
+            size = np.abs(parameter) - update.learning_rate * update.l1
+            parameter[...] = np.where(size > 0, np.copysign(size, parameter), 0.0)

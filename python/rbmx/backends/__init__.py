@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from rbmx.backends.base import Backend, Batches, Offsets, Outcome, Rows, State, Update, as_array
+from rbmx.backends.base import (
+    Backend,
+    Batches,
+    Gradient,
+    Memory,
+    NegativePhase,
+    Offsets,
+    Outcome,
+    Rows,
+    State,
+    Update,
+    as_array,
+)
 from rbmx.params import RBMParams
 
 __all__ = [
     "ENGINES",
     "Backend",
     "Batches",
+    "Gradient",
+    "Memory",
+    "NegativePhase",
     "Offsets",
     "Outcome",
     "Rows",

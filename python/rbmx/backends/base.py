@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,21 @@ from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
 
-__all__ = ["Backend", "Batches", "Offsets", "Outcome", "Rows", "State", "Statistics", "Update", "as_array"]
+__all__ = [
+    "Backend",
+    "Batches",
+    "Gradient",
+    "Memory",
+    "NegativePhase",
+    "Offsets",
+    "Outcome",
+    "Penalty",
+    "Rows",
+    "State",
+    "Statistics",
+    "Update",
+    "as_array",
+]
 
 Rows = PackedBits | Float32s
 
@@ -61,6 +75,41 @@ class Update:
         return self.rule in ("rmsprop", "adam")
 
 
+Gradient = dict[str, NDArray[np.float64]]
+Memory = dict[str, NDArray[Any]]
+
+
+@runtime_checkable
+class NegativePhase(Protocol):
+    """Chains of the model that no native loop runs; what they keep is in State.memory."""
+
+    def initial_memory(self, params: RBMParams, batch_size: int, key: Key) -> Memory:
+        """The chains of a new run."""
+        ...
+
+    def draw(self, backend: Backend, params: RBMParams, memory: Memory, key: Key) -> Rows:
+        """Visible states for one update; the chains move on."""
+        ...
+
+    def learn(self, gradient: Gradient, memory: Memory) -> None:
+        """Told the gradient of the update, before it is applied."""
+        ...
+
+
+class Penalty(Protocol):
+    """A term of the objective, or a limit, that the native loops do not know."""
+
+    def on_gradient(
+        self, gradient: Gradient, hidden_means: NDArray[np.float64], params: RBMParams, memory: Memory
+    ) -> None:
+        """Change the gradient, in place; hidden_means: of the positive phase, (n_hidden,)."""
+        ...
+
+    def on_step(self, params: RBMParams, learning_rate: float) -> None:
+        """Change the parameters after a step, in place."""
+        ...
+
+
 @dataclass(frozen=True)
 class Batches:
     """A run of minibatches with one learning rate.
@@ -72,6 +121,9 @@ class Batches:
         update: what each does to the parameters.
         key: of the training noise.
         first_step: number of the first minibatch in the life of the model.
+        negative: where the negative phase comes from, None for CD and PCD.
+        penalties: beyond the decays of `update`.
+        dropout: the share of hidden units that each row goes without.
     """
 
     order: NDArray[np.int64]
@@ -80,6 +132,14 @@ class Batches:
     update: Update
     key: Key
     first_step: int
+    negative: NegativePhase | None = None
+    penalties: tuple[Penalty, ...] = ()
+    dropout: float = 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the native loops do all of it."""
+        return self.negative is None and not self.penalties and self.dropout == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +168,14 @@ class State:
         chains: hidden states of the persistent chains, None for CD.
         squares: second moments, None where the rule keeps none.
         offsets: of centred gradients, None for plain ones.
+        memory: what negative phases and penalties keep, arrays by name.
     """
 
     velocity: RBMParams | None = None
     chains: Rows | None = None
     squares: RBMParams | None = None
     offsets: Offsets | None = None
+    memory: Memory = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmx.backends.base import Batches, Offsets, Outcome, Progress, Rows, State, Update
+from rbmx.backends.base import Backend, Batches, Offsets, Outcome, Progress, Rows, State, Update, as_array
+from rbmx.bits import PackedBits
 from rbmx.params import PARAMETERS, RBMParams
-from rbmx.rng import Key
+from rbmx.rng import Key, uniform
 
-__all__ = ["Phase", "PhaseBackend", "train_in_python"]
+__all__ = ["Phase", "PhaseBackend", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
 Real = NDArray[np.float64]
@@ -37,7 +38,7 @@ class Phase:
         return cls(weight, visible.mean(axis=0, dtype=np.float64), hidden.mean(axis=0, dtype=np.float64))
 
 
-class PhaseBackend(Protocol):
+class PhaseBackend(Backend, Protocol):
     """A backend that can say what a minibatch sees."""
 
     def phases(
@@ -61,16 +62,10 @@ def train_in_python(
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):
         start = batch * batches.batch_size
-        chosen = batches.order[start : start + batches.batch_size]
+        chosen = rows[batches.order[start : start + batches.batch_size]]
         step = batches.first_step + batch
-        positive, negative, state.chains = backend.phases(
-            params, rows[chosen], state.chains, batches.gibbs_steps, batches.key, step
-        )
-        gradient = {name: getattr(positive, name) - getattr(negative, name) for name in PARAMETERS}
-        if state.offsets is not None:
-            _slide(state.offsets, positive, batches.update.offset_rate)
-            gradient = centred(gradient, state.offsets)
-        apply_update(params, gradient, batches.update, state, step + 1)
+        positive, negative = _phases(backend, params, chosen, batches, state, step)
+        _learn(params, positive, negative, batches, state, step)
         if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in PARAMETERS):
             for now, old in zip(moments, before, strict=True):
                 for name in PARAMETERS:
@@ -82,6 +77,86 @@ def train_in_python(
         except BaseException as error:
             return Outcome("interrupted", batch + 1, error)
     return Outcome("done", count)
+
+
+def _phases(
+    backend: PhaseBackend, params: RBMParams, visible: Rows, batches: Batches, state: State, step: int
+) -> tuple[Phase, Phase]:
+    noise = batches.key.fold_in(step)
+    if batches.negative is not None:
+        samples = batches.negative.draw(backend, params, state.memory, noise)
+        positive, negative = (Phase.of(as_array(v), backend.hidden_mean(params, v)) for v in (visible, samples))
+        return positive, negative
+    if batches.dropout:
+        positive, negative, state.chains = sampled_phases(
+            backend, params, visible, state.chains, batches.gibbs_steps, noise, batches.dropout
+        )
+        return positive, negative
+    positive, negative, state.chains = backend.phases(
+        params, visible, state.chains, batches.gibbs_steps, batches.key, step
+    )
+    return positive, negative
+
+
+def sampled_phases(
+    backend: Backend,
+    params: RBMParams,
+    visible: Rows,
+    chains: Rows | None,
+    gibbs_steps: int,
+    noise: Key,
+    dropout: float = 0.0,
+) -> tuple[Phase, Phase, Rows | None]:
+    """The phases of one minibatch by a backend's half-steps.
+
+    Args:
+        backend, params, gibbs_steps: as in Backend.train.
+        visible: rows of data.
+        chains: hidden states of the persistent chains, None for CD.
+        noise: of this minibatch alone.
+        dropout: the share of hidden units without which each row goes, in both phases (Srivastava et al. 2014, 8.3).
+    """
+    positive_rest = _left(noise.fold_in(0), len(visible), params.n_hidden, dropout)
+    negative_rest = positive_rest
+    if chains is not None:
+        negative_rest = _left(noise.fold_in(1), len(chains), params.n_hidden, dropout)
+    hidden = backend.sample_hidden(params, visible, noise) if chains is None else chains
+    for gibbs in range(gibbs_steps):
+        samples = backend.sample_visible(params, _without(hidden, negative_rest), noise, step=gibbs)
+        hidden = backend.sample_hidden(params, samples, noise, step=gibbs + 1)
+    positive, negative = (
+        Phase.of(as_array(v), backend.hidden_mean(params, v) * (1 if rest is None else rest))
+        for v, rest in ((visible, positive_rest), (samples, negative_rest))
+    )
+    return positive, negative, None if chains is None else hidden
+
+
+def _left(key: Key, rows: int, units: int, dropout: float) -> NDArray[np.bool_] | None:
+    """Which hidden units each row keeps, (rows, units); None: all."""
+    return uniform(key, 0, rows, units) >= dropout if dropout else None
+
+
+def _without(hidden: Rows, left: NDArray[np.bool_] | None) -> Rows:
+    if left is None:
+        return hidden
+    if isinstance(hidden, PackedBits):
+        return PackedBits(hidden.words & PackedBits.pack(left).words, hidden.n_units)
+    return hidden * left
+
+
+def _learn(params: RBMParams, positive: Phase, negative: Phase, batches: Batches, state: State, step: int) -> None:
+    """From two phases to changed parameters."""
+    gradient = {name: getattr(positive, name) - getattr(negative, name) for name in PARAMETERS}
+    if batches.negative is not None:
+        batches.negative.learn(gradient, state.memory)
+    for penalty in batches.penalties:
+        penalty.on_gradient(gradient, positive.hidden_bias, params, state.memory)
+    if state.offsets is not None:
+        _slide(state.offsets, positive, batches.update.offset_rate)
+        gradient = centred(gradient, state.offsets)
+    apply_update(params, gradient, batches.update, state, step + 1)
+    for penalty in batches.penalties:
+        penalty.on_step(params, batches.update.learning_rate)
 
 
 def _slide(offsets: Offsets, positive: Phase, rate: float) -> None:

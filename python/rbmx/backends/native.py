@@ -19,7 +19,7 @@ except ImportError as error:  # pragma: no cover - only in a broken installation
     ) from error
 
 from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
-from rbmx.backends.loop import Phase, train_in_python
+from rbmx.backends.loop import Phase, sampled_phases, train_in_python
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
@@ -226,13 +226,7 @@ class NativeBackend:
         self, params: RBMParams, visible: Rows, chains: Rows | None, gibbs_steps: int, key: Key, step: int
     ) -> tuple[Phase, Phase, Rows | None]:
         """Positive and negative phase of a minibatch; chains: hidden states that go on, None for CD."""
-        noise = key.fold_in(step)
-        hidden = self.sample_hidden(params, visible, noise) if chains is None else chains
-        for gibbs in range(gibbs_steps):
-            samples = self.sample_visible(params, hidden, noise, step=gibbs)
-            hidden = self.sample_hidden(params, samples, noise, step=gibbs + 1)
-        positive, negative = (Phase.of(as_array(v), self.hidden_mean(params, v)) for v in (visible, samples))
-        return positive, negative, None if chains is None else hidden
+        return sampled_phases(self, params, visible, chains, gibbs_steps, key.fold_in(step))
 
     def train(
         self,
@@ -246,7 +240,7 @@ class NativeBackend:
         if self.engine == "binary" and not isinstance(rows, PackedBits):
             raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
         bits = self._exact(rows)
-        if bits is None and state.offsets is not None:
+        if not batches.is_plain or (bits is None and state.offsets is not None):
             return train_in_python(self, params, rows, batches, state, progress)
         settings = _core.Settings(
             batch_size=batches.batch_size,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rbmx.backends import Rows
 from rbmx.params import RBMParams
 from rbmx.rng import Key
+from rbmx.samplers.base import check_steps
 
 __all__ = ["CD"]
 
@@ -22,8 +23,7 @@ class CD:
     k: int = 1
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k: expected 1 or more Gibbs steps, got {self.k}")
+        check_steps(self.k)
 
     def initial_chains(self, params: RBMParams, batch_size: int, key: Key) -> Rows | None:
         """None: nothing is kept between minibatches."""

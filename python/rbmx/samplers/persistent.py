@@ -10,6 +10,7 @@ from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
+from rbmx.samplers.base import check_chains, check_steps
 from rbmx.units import unit_type
 
 __all__ = ["PCD"]
@@ -29,10 +30,8 @@ class PCD:
     chains: int | None = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k: expected 1 or more Gibbs steps, got {self.k}")
-        if self.chains is not None and not 1 <= self.chains <= 65536:
-            raise ValueError(f"chains: expected 1 to 65536, got {self.chains}")
+        check_steps(self.k)
+        check_chains(self.chains)
 
     def initial_chains(self, params: RBMParams, batch_size: int, key: Key) -> Rows | None:
         """Hidden states drawn with input 0: fair coins for Bernoulli units."""

@@ -6,7 +6,7 @@ from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTr
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
 from rbmx.training.optimizers import SGD, Adam, RMSProp
-from rbmx.training.penalties import L1, L2
+from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Sparsity
 from rbmx.training.schedules import ExponentialDecay, LinearDecay
 from rbmx.training.state import TrainState
 from rbmx.training.trainer import Trainer, TrainResult, train
@@ -17,12 +17,16 @@ __all__ = [
     "SGD",
     "Adam",
     "Callback",
+    "Dropout",
     "EarlyStopping",
     "EpochRecord",
     "ExponentialDecay",
+    "GroupL2",
     "LinearDecay",
+    "MaxNorm",
     "ProgressBar",
     "RMSProp",
+    "Sparsity",
     "StopTraining",
     "TrainConfig",
     "TrainResult",

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rbmx.backends import ENGINES, Update
-from rbmx.samplers import CD, PCD, Sampler
+from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp
-from rbmx.training.penalties import L1, L2, Penalty, total
+from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Penalty, Sparsity, total
 from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule
 
 __all__ = ["TrainConfig"]
 
 MAX_BATCH = 65536
-_SETTINGS = {cls.__name__: cls for cls in (CD, PCD, SGD, Adam, RMSProp, L1, L2, LinearDecay, ExponentialDecay)}
+_SAMPLERS = (CD, PCD, FastPCD, PT)
+_OPTIMIZERS = (SGD, Adam, RMSProp)
+_PENALTIES = (L1, L2, GroupL2, MaxNorm, Sparsity, Dropout)
+_SETTINGS = {cls.__name__: cls for cls in (*_SAMPLERS, *_OPTIMIZERS, *_PENALTIES, LinearDecay, ExponentialDecay)}
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class TrainConfig:
     Attributes:
         epochs: passes over the data, counted over the life of the model (a resumed run goes on to this number).
         batch_size: rows of a minibatch, 1 to 65536.
-        sampler: CD(k) or PCD(k, chains).
+        sampler: CD(k), PCD(k, chains), FastPCD(k, chains, ...) or PT(k, temperatures, ...).
         optimizer: SGD(lr, momentum, nesterov), Adam(lr, ...) or RMSProp(lr, ...).
-        penalties: a sequence of L1(decay) and L2(decay).
+        penalties: a sequence of L1, L2, GroupL2, MaxNorm, Sparsity and Dropout.
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
@@ -80,7 +83,7 @@ class TrainConfig:
         object.__setattr__(self, "penalties", tuple(self.penalties))
         for penalty in self.penalties:
             if not isinstance(penalty, Penalty):
-                raise ValueError(f"penalties: expected L1(...) or L2(...), got {penalty!r}")
+                raise ValueError(f"penalties: expected L1, L2, GroupL2, MaxNorm, Sparsity or Dropout, got {penalty!r}")
 
     @property
     def weight_decay(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from rbmx.backends import Offsets, Rows
+from rbmx.backends import Memory, Offsets, Rows
 from rbmx.bits import PackedBits
 from rbmx.errors import CheckpointError
 from rbmx.params import PARAMETERS, RBMParams
@@ -20,6 +20,7 @@ __all__ = ["TrainState"]
 
 Tensors = dict[str, NDArray[np.generic]]
 _MOMENTS = ("velocity", "squares")
+_MEMORY = "memory."
 
 
 @dataclass
@@ -35,6 +36,7 @@ class TrainState:
         chains: hidden states of the persistent chains, None for CD.
         squares: second moments of the optimiser, None where it has none.
         offsets: of centred gradients, None for plain ones.
+        memory: what samplers and penalties keep, arrays by name.
     """
 
     seed: int = 0
@@ -45,6 +47,7 @@ class TrainState:
     chains: Rows | None = None
     squares: RBMParams | None = None
     offsets: Offsets | None = None
+    memory: Memory = field(default_factory=dict)
 
     def copy(self) -> TrainState:
         """The same state in memory of its own."""
@@ -72,6 +75,7 @@ class TrainState:
         if self.offsets is not None:
             tensors["offsets.visible"] = self.offsets.visible.copy()
             tensors["offsets.hidden"] = self.offsets.hidden.copy()
+        tensors |= {f"{_MEMORY}{name}": array.copy() for name, array in self.memory.items()}
         if self.chains is not None:
             chains = self.chains
             tensors["chains"] = (chains.words if isinstance(chains, PackedBits) else chains).copy()
@@ -89,6 +93,7 @@ class TrainState:
         }
         if "offsets.visible" in tensors:
             kept["offsets"] = Offsets(tensors["offsets.visible"], tensors["offsets.hidden"])  # type: ignore[arg-type]
+        kept["memory"] = {n.removeprefix(_MEMORY): a for n, a in tensors.items() if n.startswith(_MEMORY)}
         if "chains" in tensors:
             array = tensors["chains"]
             kept["chains"] = array if units is None else PackedBits(array, units)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from rbmx.backends import Batches, Offsets, Outcome, Rows, State, backend_for
+from rbmx.backends import Batches, Memory, NegativePhase, Offsets, Outcome, Rows, State, backend_for
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
@@ -28,6 +28,7 @@ from rbmx.training.measuring import (
     means,
     reconstruction_and_energy,
 )
+from rbmx.training.penalties import dropout, in_python
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -163,14 +164,17 @@ class Trainer:
             config.update(config.learning_rate(state.epoch)),
             self._noise_key,
             state.step,
+            config.sampler if isinstance(config.sampler, NegativePhase) else None,
+            in_python(config.penalties),
+            dropout(config.penalties),
         )
-        chains, offsets = deepcopy(state.chains), deepcopy(state.offsets)  # a diverged run gives back what it had
-        kept = State(state.velocity, state.chains, state.squares, state.offsets)
+        before = deepcopy((state.chains, state.offsets, state.memory))  # a diverged run gives back what it had
+        kept = State(state.velocity, state.chains, state.squares, state.offsets, state.memory)
         outcome = self._backend.train(
             self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
         )
         if outcome.name == "diverged":
-            state.chains, state.offsets = chains, offsets
+            state.chains, state.offsets, state.memory = before
             raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:
@@ -221,7 +225,14 @@ class Trainer:
             chains=chains,
             squares=zeros() if update.has_squares else None,
             offsets=self._initial_offsets() if config.centering else None,
+            memory=self._initial_memory(key),
         )
+
+    def _initial_memory(self, key: Key) -> Memory:
+        sampler = self.config.sampler
+        if not isinstance(sampler, NegativePhase):
+            return {}
+        return sampler.initial_memory(self.params, self.config.batch_size, key.fold_in(Purpose.CHAINS))
 
     def _initial_offsets(self) -> Offsets:
         """The data's means, and those of the hidden units given them."""
@@ -236,6 +247,9 @@ class Trainer:
         persistent = config.sampler.initial_chains(self.params, 1, Key(0)) is not None
         if (state.chains is not None) != persistent:
             raise ValueError(f"sampler: {config.sampler} does not go on from the chains of the state")
+        wanted = self._initial_memory(Key(0))
+        if {n: a.shape for n, a in wanted.items()} != {n: a.shape for n, a in state.memory.items() if n in wanted}:
+            raise ValueError(f"sampler: {config.sampler} does not go on from the memory of the state")
         state = state.copy()
         units = None if state.chains is None else _units(state.chains)
         if units is not None and units != self.params.n_hidden:

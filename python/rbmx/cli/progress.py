@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
 
 from rbmx.training import Callback, EpochRecord, Trainer
 
-__all__ = ["TrainingProgress", "with_bar"]
+__all__ = ["TrainingProgress", "counted", "with_bar"]
 
 Item = TypeVar("Item")
 
@@ -77,6 +78,13 @@ def wants_bar(show: bool | None) -> bool:
 def with_bar(items: Iterable[Item], show: bool | None, what: str, total: int | None = None) -> Iterator[Item]:
     """The items, with a bar over them where one is wanted."""
     return iter(tqdm(items, desc=what, total=total, disable=not wants_bar(show), leave=False))
+
+
+@contextmanager
+def counted(show: bool | None, what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A function that is told how much of `total` is done, with a bar over it where one is wanted."""
+    with tqdm(desc=what, total=total, unit_scale=True, disable=not wants_bar(show), leave=False) as bar:
+        yield lambda done: bar.update(done - bar.n)
 
 
 def _line(record: EpochRecord, epochs: int) -> str:

@@ -94,4 +94,7 @@ def _line(record: EpochRecord, epochs: int) -> str:
     )
     if record.validation_reconstruction_error is not None:
         text += f", validation error {record.validation_reconstruction_error:.5f}"
+    if record.log_likelihood is not None:
+        interval = f"{record.log_likelihood_low:.1f} to {record.log_likelihood_high:.1f}"
+        text += f", log-likelihood {record.log_likelihood:.1f} ({interval})"
     return f"{text}, {record.seconds:.2f} s, {record.rows_per_second:,.0f} rows/s"

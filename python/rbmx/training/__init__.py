@@ -5,6 +5,7 @@ from __future__ import annotations
 from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
+from rbmx.training.likelihood import LikelihoodCheck, LikelihoodMonitor
 from rbmx.training.optimizers import SGD
 from rbmx.training.penalties import L2
 from rbmx.training.schedules import ExponentialDecay, LinearDecay
@@ -18,6 +19,8 @@ __all__ = [
     "EarlyStopping",
     "EpochRecord",
     "ExponentialDecay",
+    "LikelihoodCheck",
+    "LikelihoodMonitor",
     "LinearDecay",
     "ProgressBar",
     "StopTraining",

@@ -5,6 +5,7 @@ namespace py = pybind11;
 
 namespace rbmx {
 namespace bindings {
+void bind_likelihood(py::module_&);
 void bind_random(py::module_&);
 void bind_rows(py::module_&);
 void bind_session(py::module_&);
@@ -16,6 +17,7 @@ void bind_text(py::module_&);
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Native kernels of rbmx; use them through rbmx.backends.native.";
+  rbmx::bindings::bind_likelihood(m);
   rbmx::bindings::bind_random(m);
   rbmx::bindings::bind_rows(m);
   rbmx::bindings::bind_session(m);

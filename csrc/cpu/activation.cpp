@@ -30,7 +30,7 @@ void settle_ties(const Projection& p, const Group& group, int begin, int end, co
   philox_lanes(first_unit, group.number, place.step, stream, place.key, call);
   philox_lanes(first_unit, group.number, place.step, stream | kTieBit, place.key, tie_call);
   for (int turn = begin; turn < end; ++turn) {
-    const Floats scaled = sigmoid(pre_activation(group.sums + turn * group.width, bias)) * 65536.0f;
+    const Floats scaled = sigmoid(pre_activation(p, group.sums + turn * group.width, bias)) * 65536.0f;
     const Ints threshold = truncate(scaled), draw = draw16(call, turn);
     const Floats fraction = (scaled - to_floats(threshold)) * 65536.0f;
     const std::uint32_t ones =
@@ -61,7 +61,7 @@ RBMX_INLINE void activate_rows(const Projection& p, const Group& group, int begi
     Floats mean[N];
     std::uint32_t ones = 0;
     for (int n = 0; n < N; ++n) {
-      mean[n] = sigmoid(pre_activation(group.sums + turn * group.width + n * kLanes, bias[n]));
+      mean[n] = sigmoid(pre_activation(p, group.sums + turn * group.width + n * kLanes, bias[n]));
       if (kMeans) {
         const std::int64_t live = smaller(kLanes, p.n_out - group.unit - n * kLanes);
         const Floats copy = mean[n];  // so that the mean itself needs no place in memory

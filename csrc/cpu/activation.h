@@ -10,8 +10,8 @@
 namespace rbmx {
 namespace RBMX_ISA {
 
-RBMX_INLINE Floats pre_activation(const std::int32_t* sums, Floats bias) {
-  return bias + to_floats(load<Ints>(sums)) * (1.0f / kWeightOne);
+RBMX_INLINE Floats pre_activation(const Projection& p, const std::int32_t* sums, Floats bias) {
+  return bias + to_floats(load<Ints>(sums)) * p.scale;
 }
 
 // What a half-step leaves behind: means, or counts, or bits, or counts and bits; null pointers for

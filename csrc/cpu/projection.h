@@ -12,6 +12,7 @@ namespace RBMX_ISA {
 struct Projection : PanelShape {
   std::int32_t* values;
   float* bias;  // padded to whole panels; kNeverActive beyond n_out
+  float scale;  // of the sums: 2^-20, times the inverse temperature where there is one (anneal.cpp)
   std::int64_t rows_per_block;
   std::int64_t n_blocks;
 
@@ -81,6 +82,7 @@ static inline Projection make_projection(Arena& arena, std::int64_t n_in, std::i
   p.values = arena.take<std::int32_t>(p.size());
   p.bias = arena.take<float>(p.padded_out());
   for (std::int64_t out = n_out; out < p.padded_out(); ++out) p.bias[out] = kNeverActive;
+  p.scale = 1.0f / kWeightOne;
   return p;
 }
 

@@ -15,6 +15,10 @@ void gibbs(Team&, const Model&, MutableBits visible, std::int64_t steps, const P
 void free_energy(Team&, const Model&, const Bits& visible, double* out);
 void cd_statistics(Team&, const Model&, const Bits& visible, std::int64_t gibbs_steps, const Place&,
                    Statistics sums);
+bool anneal(Team&, const Model&, const AnnealingPath&, MutableBits visible, const Place&,
+            const Monitor&, double* log_weights);
+void pseudo_log_likelihood(Team&, const Model&, const Bits& visible, double* out);
+double log_partition(Team&, const Enumeration&, const Monitor&);
 TrainingReport train_minibatches(Team&, Parameters, const Bits& data, const TrainingPlan&,
                                  TrainingState&);
 TrainingReport train_online(Team&, Parameters, const Bits& data, const TrainingPlan&,

@@ -11,8 +11,8 @@
 namespace rbmx {
 namespace ref {
 
-inline float pre_activation(const Model& model, Side side, const std::uint64_t* given,
-                            std::int64_t unit) {
+inline std::int64_t active_sum(const Model& model, Side side, const std::uint64_t* given,
+                               std::int64_t unit) {
   std::int64_t sum = 0;
   if (side == Side::hidden) {
     for (std::int64_t i = 0; i < model.n_visible; ++i) {
@@ -20,14 +20,20 @@ inline float pre_activation(const Model& model, Side side, const std::uint64_t* 
         sum += static_cast<std::int64_t>(
             std::rint(model.weight[unit * model.n_visible + i] * kWeightOne));
     }
-    return model.hidden_bias[unit] + static_cast<float>(sum) * (1.0f / kWeightOne);
+    return sum;
   }
   for (std::int64_t j = 0; j < model.n_hidden; ++j) {
     if (get_bit(given, j))
       sum += static_cast<std::int64_t>(
           std::rint(model.weight[j * model.n_visible + unit] * kWeightOne));
   }
-  return model.visible_bias[unit] + static_cast<float>(sum) * (1.0f / kWeightOne);
+  return sum;
+}
+
+inline float pre_activation(const Model& model, Side side, const std::uint64_t* given,
+                            std::int64_t unit) {
+  const float bias = side == Side::hidden ? model.hidden_bias[unit] : model.visible_bias[unit];
+  return bias + static_cast<float>(active_sum(model, side, given, unit)) * (1.0f / kWeightOne);
 }
 
 // the sixteen bits that belong to (unit, row, step, stream)

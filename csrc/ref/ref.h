@@ -13,6 +13,10 @@ void gibbs(const Model&, MutableBits visible, std::int64_t steps, const Place&);
 void free_energy(const Model&, const Bits& visible, double* out);
 void cd_statistics(const Model&, const Bits& visible, std::int64_t gibbs_steps, const Place&,
                    Statistics sums);
+void anneal(const Model&, const AnnealingPath&, MutableBits visible, const Place&,
+            double* log_weights);
+void pseudo_log_likelihood(const Model&, const Bits& visible, double* out);
+double log_partition(const Enumeration&);
 TrainingReport train_minibatches(Parameters, const Bits& data, const TrainingPlan&, TrainingState&);
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,
           std::int64_t a_col, const float* b, std::int64_t b_row, std::int64_t b_col, float* c);

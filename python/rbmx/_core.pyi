@@ -91,6 +91,31 @@ def cd_statistics(
     step: int = 0,
     reference: bool = False,
 ) -> tuple[_Int, _Int, _Int]: ...
+def anneal(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    base_bias: _F,
+    betas: NDArray[np.float64],
+    visible: _Bits,
+    *,
+    key: _Key,
+    first_row: int = 0,
+    step: int = 0,
+    progress: Callable[[int], object] | None = None,
+    reference: bool = False,
+) -> NDArray[np.float64]: ...
+def pseudo_log_likelihood(
+    weight: _F, visible_bias: _F, hidden_bias: _F, visible: _Bits, *, reference: bool = False
+) -> NDArray[np.float64]: ...
+def log_partition(
+    weight: _F,
+    bias: _F,
+    other_bias: _F,
+    *,
+    progress: Callable[[int], object] | None = None,
+    reference: bool = False,
+) -> float: ...
 def gemm(a: _F, b: _F, *, reference: bool = False) -> _F: ...
 def train_minibatches(
     weight: _F,

@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     SAMPLING = 4
     BINARIZE = 5
     SHARD = 6
+    LIKELIHOOD = 7
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rbmx.backends import backend_for
+from rbmx.backends import backend_for, native
 from rbmx.bits import PackedBits
-from rbmx.checkpoint import load_checkpoint
+from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.cli import main
 from rbmx.likelihood import log_likelihood
+from rbmx.params import RBMParams
+from rbmx.rng import Key
 
 COMMANDS = ["fit", "sample", "transform", "score", "report", "info", "demo"]
 
@@ -113,6 +115,26 @@ def test_score_prints_the_exact_likelihood_with_method_and_encoding(model, bits,
     exact = log_likelihood(params, PackedBits.pack(np.load(bits)))
     assert fields["log_likelihood"]["value"] == pytest.approx(exact.value, abs=1e-9)
     assert fields["pseudo_log_likelihood"] is None and fields["rows"] == 90
+
+
+def test_score_estimates_large_machines_from_below_and_above(tmp_path, capsys):
+    params = RBMParams.initial(26, 25, key=Key(0), std=0.3)
+    save_checkpoint(tmp_path / "large.safetensors", Checkpoint(params))
+    np.save(tmp_path / "bits.npy", np.random.default_rng(0).integers(0, 2, (40, 26)).astype(bool))
+    command = ["score", tmp_path / "large.safetensors", tmp_path / "bits.npy", "--quiet"]
+    assert run(*command) == 0
+    assert "--ais estimates it" in capsys.readouterr().out
+    assert run(*command, "--ais", 200, "--chains", 30, "--double") == 0
+    text = capsys.readouterr().out
+    assert "by AIS -" in text and "by reverse AIS -" in text and "the lower one -" in text and "moved by" in text
+    assert "AIS, 200 temperatures, 30 chains, effective sample size" in text and "400 temperatures" in text
+    assert run(*command, "--ais", 200, "--chains", 30, "--json") == 0
+    fields = json.loads(capsys.readouterr().out)
+    up, down = fields["estimates"]
+    exact = -float(backend_for(params).free_energy(params, PackedBits.pack(np.load(tmp_path / "bits.npy"))).mean())
+    exact -= native.enumerate_log_partition(params.weight, params.hidden_bias, params.visible_bias)
+    assert up["low"] <= exact <= up["high"] and down["low"] <= exact <= down["high"]
+    assert fields["log_likelihood"]["value"] == pytest.approx((up["value"] + down["value"]) / 2)
 
 
 def test_data_of_another_width_is_bad_data(model, tmp_path, capsys):

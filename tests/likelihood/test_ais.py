@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rbmx.bits import PackedBits
-from rbmx.likelihood import ais_log_partition, log_partition, reverse_ais_log_partition
+from rbmx.likelihood import Estimate, ais_log_partition, log_partition, reverse_ais_log_partition
+from rbmx.likelihood.estimate import log_mean
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -47,7 +50,8 @@ def test_independent_units_are_exact_whatever_the_path() -> None:
     found = ais_log_partition(params, temperatures=2, chains=2, key=Key(0))
     assert found.value == pytest.approx(log_partition(params).value, abs=1e-6)
     assert found.high - found.low < 1e-6
-    assert "effective sample size 2.0" in found.method
+    assert found.effective_sample_size == pytest.approx(2.0)
+    assert found.standard_error < 1e-6
 
 
 def test_any_base_leads_to_the_same_end(machine: Any) -> None:
@@ -93,5 +97,55 @@ def test_auto_enumerates_where_it_can_and_samples_where_not(machine: Any) -> Non
 def test_directions_that_disagree_are_warned_of(machine: Any) -> None:
     """Two deep modes, few temperatures: chains from below find one each and none crosses."""
     params = machine(40, 30, scale=4.0)
-    with pytest.warns(UserWarning, match="chains mix badly"):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
         estimate_log_partition(params, "both", start=rows_of(params, 20), temperatures=3, chains=20, key=Key(1))
+    messages = [str(warning.message) for warning in seen]
+    assert any("chains mix badly" in message for message in messages)
+    assert any("of 20 chains carry the estimate" in message for message in messages)
+
+
+def test_a_graded_path_leads_to_the_same_end(machine: Any) -> None:
+    params = machine(12, 9, scale=0.5)
+    graded = np.linspace(0, 1, 300) ** 0.5
+    for visible in ("bernoulli", "gaussian"):
+        params = machine(12, 9, scale=0.5, visible=visible)
+        found = ais_log_partition(params, temperatures=graded.tolist(), chains=300, key=Key(4))
+        assert found.value == pytest.approx(log_partition(params).value, abs=0.1)
+        assert found.method.startswith("AIS, 299 temperatures")
+
+
+@pytest.mark.parametrize("betas", [[0, 1], [0, 0.5, 0.9], [0.1, 0.5, 1], [0, 0.5, 0.5, 1], [[0, 0.5, 1]]])
+def test_paths_that_do_not_rise_from_0_to_1_are_refused(betas: Any, machine: Any) -> None:
+    with pytest.raises(ValueError, match="temperatures: expected 3 or more numbers that rise from 0 to 1"):
+        ais_log_partition(machine(4, 3), temperatures=betas, key=Key(0))
+
+
+def test_progress_counts_the_steps_of_all_chains(machine: Any) -> None:
+    """The reference reports every temperature; the native loop at most every tenth of a second."""
+    seen: list[int] = []
+    params = machine(5, 3, visible="gaussian")
+    ais_log_partition(params, temperatures=6, chains=4, key=Key(0), progress=seen.append)
+    assert seen == [4, 8, 12, 16, 20, 24]
+
+
+def test_the_mean_of_weights_has_an_interval_in_log_space() -> None:
+    """Weights 1 and 3 in equal numbers: mean 2, relative standard error sqrt(1 / 399) / 2 of 400 chains."""
+    found = log_mean(np.log(np.tile([1.0, 3.0], 200)), "known")
+    error = math.sqrt(1 / 399) / 2
+    assert found.value == pytest.approx(math.log(2))
+    assert found.standard_error == pytest.approx(error)
+    assert found.low == pytest.approx(math.log(2) + math.log(1 - 3 * error))
+    assert found.high == pytest.approx(math.log(2) + math.log(1 + 3 * error))
+    assert found.effective_sample_size == pytest.approx(400 * 4 / 5)
+
+
+def test_one_chain_that_carries_all_is_warned_of_and_bounded_by_markov() -> None:
+    with pytest.warns(UserWarning, match="of 50 chains carry the estimate"):
+        found = log_mean(np.array([0.0] + [-50.0] * 49), "lonely")
+    assert found.low == pytest.approx(found.value - 6.6)
+
+
+def test_a_likelihood_turns_the_interval_of_log_z_around() -> None:
+    found = Estimate(10.0, 9.0, 12.0, "m", 0.3, 20.0).log_likelihood(-7.0)
+    assert found == (-3.0, -5.0, -2.0, "m", 0.3, 20.0)

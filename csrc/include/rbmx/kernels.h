@@ -72,9 +72,9 @@ struct Statistics {
   std::int64_t* hidden;
 };
 
-// Asked now and then by one thread between two minibatches; false stops the call there.
+// Asked now and then by one thread, between two minibatches in training; false stops the call there.
 struct Monitor {
-  bool (*keep_going)(void* context, std::int64_t batches_done);
+  bool (*keep_going)(void* context, std::int64_t done);
   void* context;
 };
 
@@ -95,6 +95,27 @@ struct Update {
   double l1;
   double offset_rate;  // of the offsets, where the state has them (cpu/centering.h)
 };
+// Machines between independent units and a model: p_beta(v, h) ~ exp(v.(a + beta (b - a)) + beta
+// (h.c + h W v)), at each inverse temperature beta in the order that chains go through them.
+struct AnnealingPath {
+  const float* base_bias;  // a, (n_visible)
+  const double* betas;
+  std::int64_t n_betas;
+};
+
+// Z = sum over the states s of n units of exp(s.bias) prod_i (1 + exp(x_i)), x_i = other_bias_i +
+// sum_j s_j weight_ji
+struct Enumeration {
+  const float* weight;  // (n, others)
+  const float* bias;
+  const float* other_bias;
+  std::int64_t n;
+  std::int64_t others;
+};
+inline constexpr std::int64_t kMaxEnumerated = 40;
+// Products of factors q + p exp(w) stay within exp(+-600): then their logarithm is added up.
+inline constexpr double kProductRange = 600;
+
 struct TrainingPlan {
   const std::int64_t* order;  // the rows to visit, in order
   std::int64_t n_rows;        // length of order
@@ -180,6 +201,15 @@ struct KernelTable {
   void (*free_energy)(Team&, const Model&, const Bits& visible, double* out);
   void (*cd_statistics)(Team&, const Model&, const Bits& visible, std::int64_t gibbs_steps,
                         const Place&, Statistics sums);
+  // log_weights_r += sum over the path's steps of F_before(v) - F_after(v), with a Gibbs step at each
+  // temperature but the first and the last; false where the monitor ended it. Monitor: steps of a
+  // chain.
+  bool (*anneal)(Team&, const Model&, const AnnealingPath&, MutableBits visible, const Place&,
+                 const Monitor&, double* log_weights);
+  // sum_i log p(v_i | v without i)
+  void (*pseudo_log_likelihood)(Team&, const Model&, const Bits& visible, double* out);
+  // log Z, or not a number where the monitor ended it. Monitor: states.
+  double (*log_partition)(Team&, const Enumeration&, const Monitor&);
   TrainingReport (*train_minibatches)(Team&, Parameters, const Bits& data, const TrainingPlan&,
                                       TrainingState&);
   // the same for what is_online says, with the whole model in the first-level cache

@@ -253,6 +253,24 @@ class Backend(Protocol):
         """Sums over rows of v0 p0 - v1 p1 and their marginals after k Gibbs steps."""
         ...
 
+    def anneal(
+        self,
+        params: RBMParams,
+        base_bias: Float32s,
+        betas: NDArray[np.float64],
+        visible: Rows,
+        key: Key,
+        progress: Progress | None = None,
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """Take chains along p_beta(v, h) ~ exp(-U(v) - U(h) + v.(a + beta (b - a)) + beta h.(c + W v)), a the base.
+
+        From `visible` at betas[0], with a Gibbs step at each beta but the first and the last.
+
+        Returns:
+            Where the chains are, and log weights float64 (rows,): the sum over steps of F_before(v) - F_after(v).
+        """
+        ...
+
     def train(
         self,
         params: RBMParams,

@@ -28,12 +28,14 @@ __all__ = [
     "NativeBackend",
     "build_info",
     "decode_base64",
+    "enumerate_log_partition",
     "extension_path",
     "get_num_threads",
     "mark_lines",
     "parse_csv",
     "parse_csv_bits",
     "permutation",
+    "pseudo_log_likelihood",
     "set_isa",
     "set_num_threads",
 ]
@@ -74,6 +76,16 @@ def get_num_threads() -> int:
 def permutation(n: int, key: Key) -> NDArray[np.int64]:
     """A random order of 0 .. n - 1 that only the key decides."""
     return np.asarray(_core.permutation(n, key=key.words))
+
+
+def enumerate_log_partition(weight: Float32s, bias: Float32s, other_bias: Float32s) -> float:
+    """log sum_s exp(s.bias + sum_i softplus(other_bias + s W)_i) over all states s of n bits; weight (n, others)."""
+    return float(_core.log_partition(np.ascontiguousarray(weight), bias, other_bias))
+
+
+def pseudo_log_likelihood(params: RBMParams, visible: PackedBits) -> NDArray[np.float64]:
+    """sum_i log p(v_i | v without i), float64 (rows,); weights of magnitude up to 600."""
+    return np.asarray(_core.pseudo_log_likelihood(*_arrays(params), _words(visible)))
 
 
 Arrays = tuple[Float32s, Float32s, Float32s]
@@ -227,6 +239,21 @@ class NativeBackend:
     ) -> tuple[Phase, Phase, Rows | None]:
         """Positive and negative phase of a minibatch; chains: hidden states that go on, None for CD."""
         return sampled_phases(self, params, visible, chains, gibbs_steps, key.fold_in(step))
+
+    def anneal(
+        self,
+        params: RBMParams,
+        base_bias: Float32s,
+        betas: NDArray[np.float64],
+        visible: Rows,
+        key: Key,
+        progress: Progress | None = None,
+    ) -> tuple[PackedBits, NDArray[np.float64]]:
+        """All temperatures in one native call: the weights are packed once, beta scales their sums."""
+        bits = visible if isinstance(visible, PackedBits) else PackedBits.pack(visible)
+        words = bits.words.copy()
+        weights = _core.anneal(*_arrays(params), base_bias, betas, words, key=key.words, progress=progress)
+        return PackedBits(words, params.n_visible), np.asarray(weights)
 
     def train(
         self,

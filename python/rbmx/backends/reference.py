@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -145,6 +147,35 @@ class ReferenceBackend:
         h = model.hidden.sample(x, Draws(key, 0, step, HIDDEN_STREAM)) if chains is None else _real(chains)
         v1, p1, h = model.chain(h, gibbs_steps, key, 0, step)
         return Phase.of(v0, p0), Phase.of(v1, p1), None if chains is None else _states(h, model.hidden)
+
+    def anneal(
+        self,
+        params: RBMParams,
+        base_bias: Float32s,
+        betas: NDArray[np.float64],
+        visible: Rows,
+        key: Key,
+        progress: Progress | None = None,
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """Log weights and states of chains along the path from independent units."""
+        model = _Model(params)
+        base = base_bias.astype(np.float64)
+        v, weights = _real(visible), np.zeros(len(visible))
+
+        def energy(beta: float, x: Real) -> Real:
+            own = v @ (base + beta * (model.visible_bias - base))
+            return np.asarray(-own - model.hidden.cumulant(beta * x).sum(axis=1))
+
+        for step, (last, beta) in enumerate(itertools.pairwise(betas), 1):
+            x = model.hidden_input(v)
+            weights += energy(last, x) - energy(beta, x)
+            if step + 1 < len(betas):
+                h = model.hidden.sample(beta * x, Draws(key, 0, step, HIDDEN_STREAM))
+                inputs = base + beta * (model.visible_bias - base + h @ model.weight)
+                v = model.visible.sample(inputs, Draws(key, 0, step, VISIBLE_STREAM))
+            if progress is not None:
+                progress(step * len(v))
+        return _states(v, model.visible), weights
 
     def train(
         self,

@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | csv | mapper | sharding | hadoop | table1``."""
+"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | likelihood | csv | mapper | ...``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     add("scaling", "speed by rows, units, Gibbs steps, batch size and threads, one at a time")
     memory = add("memory", "peak memory of training, and of streaming a large CSV file", plot=False)
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
+    likelihood = add(
+        "likelihood", "exact and annealed log Z, pseudo-likelihoods, and a check after every epoch", plot=False
+    )
+    likelihood.add_argument("--epochs", type=_positive, default=20, metavar="N", help="of monitored training (20)")
+    likelihood.add_argument("--pcd", action="store_true", help="monitor PCD-1 at a rate of 0.01, not CD-1 at 0.05")
     add("csv", "the CSV reader beside NumPy, pandas and pyarrow", plot=False)
     add("mapper", "what a map task takes in, text rows and shard lines, beside NumPy's text readers", plot=False)
     sharding = add("sharding", "quality over shards beside one place, at equal passes over the data")
@@ -156,6 +161,13 @@ def _run(arguments: argparse.Namespace) -> Report:
         base = Point(n_rows, threads=arguments.threads)
         every = (gray > 127).view("uint8")
         return run_scaling(every, axes=axes, base=base, rounds=rounds, plot=arguments.plot)
+    if arguments.command == "likelihood":
+        from rbmx.bench.likelihood import run_likelihood
+
+        rows_of = partial(run_likelihood, persistent=arguments.pcd, rounds=rounds, threads=arguments.threads)
+        if arguments.quick:
+            return rows_of((gray[:n_rows] > 127).view("uint8"), epochs=3, temperatures=500, units=(16,))
+        return rows_of((gray > 127).view("uint8"), epochs=arguments.epochs)
     images = (gray[:n_rows] > 127).view("uint8")
     if arguments.command == "kernel":
         return _run_kernel(arguments, images, rounds)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
 
 from rbmx.training import Callback, EpochRecord, Trainer
 
-__all__ = ["TrainingProgress", "with_bar"]
+__all__ = ["TrainingProgress", "counted", "with_bar"]
 
 Item = TypeVar("Item")
 
@@ -79,6 +80,13 @@ def with_bar(items: Iterable[Item], show: bool | None, what: str, total: int | N
     return iter(tqdm(items, desc=what, total=total, disable=not wants_bar(show), leave=False))
 
 
+@contextmanager
+def counted(show: bool | None, what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A function that is told how much of `total` is done, with a bar over it where one is wanted."""
+    with tqdm(desc=what, total=total, unit_scale=True, disable=not wants_bar(show), leave=False) as bar:
+        yield lambda done: bar.update(done - bar.n)
+
+
 def _line(record: EpochRecord, epochs: int) -> str:
     text = (
         f"epoch {record.epoch}/{epochs}: reconstruction error {record.reconstruction_error:.5f}, "
@@ -86,4 +94,7 @@ def _line(record: EpochRecord, epochs: int) -> str:
     )
     if record.validation_reconstruction_error is not None:
         text += f", validation error {record.validation_reconstruction_error:.5f}"
+    if record.log_likelihood is not None:
+        interval = f"{record.log_likelihood_low:.1f} to {record.log_likelihood_high:.1f}"
+        text += f", log-likelihood {record.log_likelihood:.1f} ({interval})"
     return f"{text}, {record.seconds:.2f} s, {record.rows_per_second:,.0f} rows/s"

@@ -20,20 +20,40 @@ from rbmx.cli.arguments import (
     at_least,
 )
 from rbmx.cli.data import open_data
-from rbmx.cli.progress import with_bar
+from rbmx.cli.progress import counted, with_bar
 from rbmx.data import Dataset
 from rbmx.errors import DataError
-from rbmx.likelihood import Estimate, pseudo_log_likelihood
+from rbmx.likelihood import (
+    Estimate,
+    ais_log_partition,
+    log_partition,
+    pseudo_log_likelihood,
+    reverse_ais_log_partition,
+)
 from rbmx.likelihood.exact import MAX_ENUMERATED
-from rbmx.likelihood.partition import can_enumerate, estimate_log_partition
+from rbmx.likelihood.partition import between, can_enumerate
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 from rbmx.training.measuring import first_rows, leading_blocks, log_odds
 
-__all__ = ["SUMMARY", "Score", "add_arguments", "run", "score"]
+__all__ = ["SUMMARY", "Annealing", "Score", "add_arguments", "run", "score"]
 
-AIS_CHAINS = 100
 SUMMARY = "likelihood, free energy and reconstruction error of data"
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """How log Z is estimated where it cannot be enumerated: from below and from above.
+
+    Attributes:
+        temperatures: of both directions.
+        chains: of each.
+        double: once more from below with twice the temperatures, which should change little.
+    """
+
+    temperatures: int
+    chains: int = 100
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,8 @@ class Score:
         rows: how many were scored.
         encoding: how values became bits or real values, in words.
         log_likelihood: with its interval and method, None where no method applies.
+        estimates: what it was made of where it is not exact: by AIS, by reverse AIS and, if asked, by AIS with twice
+            the temperatures.
         pseudo_log_likelihood: over the first `pseudo_rows` rows; None if not asked or not binary.
         free_energy: mean of F(v).
         reconstruction_error: mean squared error per unit of the mean-field reconstruction.
@@ -52,6 +74,7 @@ class Score:
     rows: int
     encoding: str
     log_likelihood: Estimate | None
+    estimates: tuple[Estimate, ...]
     pseudo_log_likelihood: float | None
     pseudo_rows: int
     free_energy: float
@@ -65,9 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pseudo-rows",
         type=at_least(0),
-        default=200,
+        default=10_000,
         metavar="N",
-        help="first rows for the pseudo-log-likelihood, which is slow; 0: none (default 200)",
+        help="first rows for the pseudo-log-likelihood; 0: none (default 10,000)",
     )
     parser.add_argument(
         "--ais",
@@ -77,6 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="where log Z cannot be enumerated, estimate it from below and above by annealed importance sampling "
         "over T temperatures (1000)",
+    )
+    parser.add_argument("--chains", type=at_least(2), default=100, metavar="N", help="of each direction of --ais (100)")
+    parser.add_argument(
+        "--double", action="store_true", help="repeat --ais with twice the temperatures, which should change little"
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="of the noise of --ais (default 0)")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -94,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         model.params,
         dataset,
         pseudo_rows=args.pseudo_rows,
-        temperatures=args.ais,
+        annealing=None if args.ais is None else Annealing(args.ais, args.chains, args.double),
         key=Key(args.seed),
         progress=args.progress,
     )
@@ -102,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         fields = asdict(result)
         if result.log_likelihood is not None:
             fields["log_likelihood"] = result.log_likelihood._asdict()
+        fields["estimates"] = [estimate._asdict() for estimate in result.estimates]
         print(json.dumps(fields))
     else:
         _print(result, model.params, dataset)
@@ -112,8 +140,8 @@ def score(
     params: RBMParams,
     dataset: Dataset,
     *,
-    pseudo_rows: int = 200,
-    temperatures: int | None = None,
+    pseudo_rows: int = 10_000,
+    annealing: Annealing | None = None,
     key: Key | None = None,
     progress: bool | None = False,
 ) -> Score:
@@ -130,10 +158,12 @@ def score(
     if rows == 0:
         raise DataError(f"{dataset.name}: expected at least one row")
     scored = sum(len(part) for part in pseudo)
+    likelihood, estimates = _log_likelihood(params, dataset, energy / rows, annealing, key or Key(0), progress)
     return Score(
         rows=rows,
         encoding=dataset.encoding.describe(),
-        log_likelihood=_log_likelihood(params, dataset, energy / rows, temperatures, key or Key(0)),
+        log_likelihood=likelihood,
+        estimates=estimates,
         pseudo_log_likelihood=float(np.concatenate(pseudo).mean()) if pseudo else None,
         pseudo_rows=scored,
         free_energy=energy / rows,
@@ -142,25 +172,55 @@ def score(
 
 
 def _log_likelihood(
-    params: RBMParams, dataset: Dataset, free_energy: float, temperatures: int | None, key: Key
-) -> Estimate | None:
-    """Mean of -F(v) - log Z, where Z can be enumerated or is to be estimated."""
-    if not can_enumerate(params) and temperatures is None:
-        return None
+    params: RBMParams,
+    dataset: Dataset,
+    free_energy: float,
+    annealing: Annealing | None,
+    key: Key,
+    progress: bool | None,
+) -> tuple[Estimate | None, tuple[Estimate, ...]]:
+    """Mean of -F(v) - log Z, where Z can be enumerated or is to be estimated, and the estimates it is made of."""
+    if can_enumerate(params):
+        return log_partition(params).log_likelihood(free_energy), ()
+    if annealing is None:
+        return None, ()
     base = log_odds(leading_blocks(dataset)) if params.visible == "bernoulli" else None
-    start = first_rows(dataset, AIS_CHAINS)
-    z = estimate_log_partition(
-        params, start=start, temperatures=temperatures or 2, chains=AIS_CHAINS, key=key, base_bias=base
-    )
-    return Estimate(-free_energy - z.value, -free_energy - z.high, -free_energy - z.low, z.method)
+    start = first_rows(dataset, annealing.chains)
+    temperatures = annealing.temperatures
+
+    def upwards(temperatures: int, key: Key) -> Estimate:
+        chains = annealing.chains
+        with counted(progress, f"AIS, {temperatures:,} temperatures", chains * temperatures) as done:
+            return ais_log_partition(
+                params, temperatures=temperatures, chains=chains, key=key, base_bias=base, progress=done
+            )
+
+    up = upwards(temperatures, key.fold_in(0))
+    with counted(progress, "reverse AIS", len(start) * temperatures) as done:
+        down = reverse_ais_log_partition(
+            params, start, temperatures=temperatures, key=key.fold_in(1), base_bias=base, progress=done
+        )
+    parts = [up, down, *([upwards(2 * temperatures, key.fold_in(2))] if annealing.double else [])]
+    return between(up, down).log_likelihood(free_energy), tuple(z.log_likelihood(free_energy) for z in parts)
+
+
+def _text(estimate: Estimate) -> str:
+    how = f"{estimate.method}, effective sample size {estimate.effective_sample_size:.1f}"
+    return f"{estimate.value:.3f} nats per row, {estimate.low:.3f} to {estimate.high:.3f} ({how})"
 
 
 def _print(result: Score, params: RBMParams, dataset: Dataset) -> None:
     exact = result.log_likelihood
     lines = [("data", f"{dataset.name}, {result.rows:,} rows"), ("encoding", result.encoding)]
-    if exact is not None:
-        interval = "" if exact.low == exact.high else f", {exact.low:.2f} to {exact.high:.2f}"
-        lines.append(("log-likelihood", f"{exact.value:.3f} nats per row{interval} ({exact.method})"))
+    if result.estimates:
+        up, down, *doubled = result.estimates
+        lines.append(("log-likelihood", f"by AIS {_text(up)}"))
+        lines.append(("", f"by reverse AIS {_text(down)}"))
+        lines.append(("", f"the lower one {min(up.value, down.value):.3f}, {abs(up.value - down.value):.3f} apart"))
+        for estimate in doubled:
+            lines.append(("", f"by AIS {_text(estimate)}, moved by {estimate.value - up.value:+.3f}"))
+    elif exact is not None:
+        lines.append(("log-likelihood", f"{exact.value:.3f} nats per row ({exact.method})"))
     else:
         smaller = min(params.n_visible, params.n_hidden)
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rbmx.likelihood.ais import ais_log_partition, reverse_ais_log_partition
+from rbmx.likelihood.bound import stack_lower_bound
 from rbmx.likelihood.estimate import Estimate
 from rbmx.likelihood.exact import log_likelihood, log_partition
 from rbmx.likelihood.pseudolikelihood import pseudo_log_likelihood
@@ -14,4 +15,5 @@ __all__ = [
     "log_partition",
     "pseudo_log_likelihood",
     "reverse_ais_log_partition",
+    "stack_lower_bound",
 ]

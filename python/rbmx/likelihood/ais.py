@@ -7,30 +7,32 @@ log-likelihood using reverse annealing".
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends import Rows, backend_for
 from rbmx.bits import PackedBits
-from rbmx.likelihood.estimate import Estimate
+from rbmx.likelihood.estimate import Estimate, log_mean, lognormal_mean
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
 from rbmx.units import unit_type
 
 __all__ = ["ais_log_partition", "reverse_ais_log_partition"]
 
-SIGMAS = 3.0  # of the interval
+Progress = Callable[[int], object]
 
 
 def ais_log_partition(
     params: RBMParams,
     *,
-    temperatures: int = 1000,
+    temperatures: int | Sequence[float] = 1000,
     chains: int = 100,
     key: Key,
     base_bias: NDArray[np.float32] | None = None,
+    lognormal: bool = False,
+    progress: Progress | None = None,
 ) -> Estimate:
     """log Z from independent units upwards: unbiased for Z, so low for log Z where chains do not find all modes.
 
@@ -39,114 +41,104 @@ def ais_log_partition(
 
     Args:
         params: the machine, of any unit types.
-        temperatures: steps of the path, 2 or more.
+        temperatures: steps of the path, 2 or more, evenly spaced; or the inverse temperatures themselves, rising from
+            0 to 1.
         chains: independent runs.
         key: of their noise.
         base_bias: a, visible biases of the base: log odds of the data bring the ends closer; None: the machine's own.
+        lognormal: take the log weights as normal (log E[w] = m + s^2 / 2): for runs of few chains, 8 to 32, where the
+            mean of w misses the rare large ones.
+        progress: is told the steps done of chains * temperatures, now and then.
 
     Returns:
-        Estimate(log Z, low, high, method): the interval is three standard errors of the mean of w, and only covers
-        what the chains have seen.
+        Estimate of log Z: the interval is three standard errors of the mean of w (99 % where lognormal), and only
+        covers what the chains have seen.
 
     Raises:
-        ValueError: too few temperatures or chains.
+        ValueError: too few temperatures or chains, or temperatures that do not rise from 0 to 1.
     """
     path = _Path(params, base_bias, temperatures, chains)
-    noise, weights = key, np.zeros(chains)
-    v = path.base_sample(key.fold_in(0))
-    for step in range(1, temperatures + 1):
-        before, now = path.at(step - 1), path.at(step)
-        weights += path.free_energy(before, v) - path.free_energy(now, v)
-        if step < temperatures:
-            v = path.gibbs(now, v, noise.fold_in(1), step)
-    return _estimate(path.log_base, weights, 1.0, f"AIS, {temperatures} temperatures, {chains} chains")
+    start = path.base_sample(chains, key.fold_in(0))
+    _, weights = path.backend.anneal(params, path.base, path.betas, start, key.fold_in(1), progress)
+    mean = lognormal_mean if lognormal else log_mean
+    estimate = mean(weights, f"AIS, {path.steps} temperatures, {chains} chains")
+    return _shifted(estimate, path.log_base, 1.0)
 
 
 def reverse_ais_log_partition(
     params: RBMParams,
     start: Rows,
     *,
-    temperatures: int = 1000,
+    temperatures: int | Sequence[float] = 1000,
     burn_in: int = 1000,
     key: Key,
     base_bias: NDArray[np.float32] | None = None,
+    progress: Progress | None = None,
 ) -> Estimate:
     """log Z from the machine's own samples downwards: unbiased for 1 / Z, so high for log Z.
 
     Args:
         params: the machine, of any unit types.
         start: where the chains begin, a row each: rows of the data.
-        temperatures: steps of the path, 2 or more.
+        temperatures, key, base_bias, progress: as in ais_log_partition.
         burn_in: Gibbs steps that take the chains from `start` to samples of the machine.
-        key: of their noise.
-        base_bias: as in ais_log_partition.
 
     Returns:
-        Estimate(log Z, low, high, method). True samples would make it a bound in expectation; chains that stay near the
-        data make it less than that.
+        Estimate of log Z. True samples would make it a bound in expectation; chains that stay near the data make it
+        less than that.
     """
     chains = len(start)
     path = _Path(params, base_bias, temperatures, chains)
-    v = path.backend.gibbs(params, start, burn_in, key.fold_in(2)) if burn_in else start
-    weights = np.zeros(chains)
-    for step in range(temperatures - 1, -1, -1):
-        before, now = path.at(step + 1), path.at(step)
-        weights += path.free_energy(before, v) - path.free_energy(now, v)
-        if step > 0:
-            v = path.gibbs(now, v, key.fold_in(3), step)
-    method = f"reverse AIS, {temperatures} temperatures, {chains} chains, {burn_in} steps of burn-in"
-    return _estimate(path.log_base, weights, -1.0, method)
+    v = path.backend.gibbs(params, start, burn_in, key.fold_in(2))
+    _, weights = path.backend.anneal(params, path.base, path.betas[::-1].copy(), v, key.fold_in(3), progress)
+    method = f"reverse AIS, {path.steps} temperatures, {chains} chains, {burn_in} steps of burn-in"
+    return _shifted(log_mean(weights, method), path.log_base, -1.0)
 
 
 class _Path:
     """The machines between a base of independent units and the one asked about."""
 
     def __init__(
-        self, params: RBMParams, base_bias: NDArray[np.float32] | None, temperatures: int, chains: int
+        self,
+        params: RBMParams,
+        base_bias: NDArray[np.float32] | None,
+        temperatures: int | Sequence[float],
+        chains: int,
     ) -> None:
-        if temperatures < 2:
-            raise ValueError(f"temperatures: expected 2 or more, got {temperatures}")
+        self.betas = _inverse_temperatures(temperatures)
+        self.steps = len(self.betas) - 1
         if chains < 2:
             raise ValueError(f"chains: expected 2 or more, for an interval, got {chains}")
         base = params.visible_bias if base_bias is None else np.asarray(base_bias, np.float32)
         if base.shape != params.visible_bias.shape:
             raise ValueError(f"base_bias: expected {params.visible_bias.shape}, got {base.shape}")
-        self.params, self.base, self.chains, self.steps = params, base, chains, temperatures
+        self.params, self.base = params, base
         self.backend = backend_for(params, reproducible=True)
         visible, hidden = unit_type(params.visible), unit_type(params.hidden)
         idle = float(hidden.cumulant(np.zeros(1))[0])
         self.log_base = float(visible.cumulant(base.astype(np.float64)).sum()) + params.n_hidden * idle
 
-    def at(self, step: int) -> RBMParams:
-        """The machine at beta = step / steps."""
-        beta = np.float32(step / self.steps)
-        p = self.params
-        visible_bias = self.base + beta * (p.visible_bias - self.base) if step < self.steps else p.visible_bias
-        return RBMParams(p.weight * beta, visible_bias, p.hidden_bias * beta, p.visible, p.hidden)
-
-    def free_energy(self, machine: RBMParams, v: Rows) -> NDArray[np.float64]:
-        """-log p_k(v), unnormalised, (chains,)."""
-        return self.backend.free_energy(machine, v)
-
-    def gibbs(self, machine: RBMParams, v: Rows, key: Key, step: int) -> Rows:
-        """One Gibbs step at this temperature."""
-        return self.backend.gibbs(machine, v, 1, key, first_step=step)
-
-    def base_sample(self, key: Key) -> Rows:
+    def base_sample(self, chains: int, key: Key) -> Rows:
         """v of the base, a row a chain."""
         unit = unit_type(self.params.visible)
-        inputs = np.broadcast_to(self.base.astype(np.float64), (self.chains, self.params.n_visible))
+        inputs = np.broadcast_to(self.base.astype(np.float64), (chains, self.params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)
 
 
-def _estimate(log_base: float, weights: NDArray[np.float64], sign: float, method: str) -> Estimate:
-    """log Z = log Z_0 + log mean w, or log Z_0 - log mean 1 / w; the interval by the mean's standard error."""
-    top = float(weights.max())
-    shares = np.exp(weights - top)
-    mean, error = float(shares.mean()), float(shares.std(ddof=1)) / math.sqrt(len(shares))
-    effective = float(shares.sum()) ** 2 / float(np.square(shares).sum())
-    least = max(mean - SIGMAS * error, 1e-300)
-    ends = sorted(log_base + sign * (top + math.log(m)) for m in (least, mean + SIGMAS * error))
-    value = log_base + sign * (top + math.log(mean))
-    return Estimate(value, ends[0], ends[1], f"{method}, effective sample size {effective:.1f}")
+def _inverse_temperatures(temperatures: int | Sequence[float]) -> NDArray[np.float64]:
+    """0 = beta_0 < ... < beta_n = 1."""
+    if isinstance(temperatures, (int, np.integer)):
+        if temperatures < 2:
+            raise ValueError(f"temperatures: expected 2 or more, got {temperatures}")
+        return np.arange(temperatures + 1) / temperatures
+    betas = np.array(temperatures, np.float64)
+    if betas.ndim != 1 or len(betas) < 3 or betas[0] != 0 or betas[-1] != 1 or not np.all(np.diff(betas) > 0):
+        raise ValueError("temperatures: expected 3 or more numbers that rise from 0 to 1")
+    return betas
+
+
+def _shifted(estimate: Estimate, log_base: float, sign: float) -> Estimate:
+    """log Z = log Z_0 + log mean w, or log Z_0 - log mean 1 / w."""
+    low, high = sorted(log_base + sign * end for end in (estimate.low, estimate.high))
+    return estimate._replace(value=log_base + sign * estimate.value, low=low, high=high)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from rbmx.likelihood.estimate import Estimate
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 
-__all__ = ["METHODS", "can_enumerate", "estimate_log_partition"]
+__all__ = ["METHODS", "between", "can_enumerate", "estimate_log_partition"]
 
 METHODS = ("auto", "exact", "ais", "reverse_ais", "both")
 DISAGREEMENT = 3.0  # nats between the two directions that are worth a warning
@@ -31,10 +33,11 @@ def estimate_log_partition(
     method: str = "auto",
     *,
     start: Rows | None = None,
-    temperatures: int = 1000,
+    temperatures: int | Sequence[float] = 1000,
     chains: int = 100,
     key: Key,
     base_bias: NDArray[np.float32] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Estimate:
     """log Z with an interval.
 
@@ -43,7 +46,8 @@ def estimate_log_partition(
         method: "exact" (a side of at most 24 Bernoulli units), "ais" (from below), "reverse_ais" (from above), "both"
             (the middle of the two, an interval over both), "auto" ("exact" where it can be, else "both").
         start: rows of data that the chains of reverse AIS begin at.
-        temperatures, chains, base_bias: as in ais_log_partition; reverse AIS has a chain for each row of `start`.
+        temperatures, chains, base_bias, progress: as in ais_log_partition; reverse AIS has a chain for each row of
+            `start`, and each direction counts its own steps.
         key: of the noise.
 
     Raises:
@@ -60,25 +64,38 @@ def estimate_log_partition(
             raise ValueError(f"start: method {method!r} begins its chains at rows of data; give some")
     found: list[Estimate] = []
     if method != "reverse_ais":
-        up = ais_log_partition(
-            params, temperatures=temperatures, chains=chains, key=key.fold_in(0), base_bias=base_bias
+        found.append(
+            ais_log_partition(
+                params,
+                temperatures=temperatures,
+                chains=chains,
+                key=key.fold_in(0),
+                base_bias=base_bias,
+                progress=progress,
+            )
         )
-        found.append(up)
     if method != "ais" and start is not None:
         found.append(
-            reverse_ais_log_partition(params, start, temperatures=temperatures, key=key.fold_in(1), base_bias=base_bias)
+            reverse_ais_log_partition(
+                params, start, temperatures=temperatures, key=key.fold_in(1), base_bias=base_bias, progress=progress
+            )
         )
-    return found[0] if len(found) == 1 else _between(*found)
+    return found[0] if len(found) == 1 else between(*found)
 
 
-def _between(up: Estimate, down: Estimate) -> Estimate:
-    """The middle of the two, and an interval over both; a warning where they are far apart."""
+def between(up: Estimate, down: Estimate) -> Estimate:
+    """The middle of AIS and reverse AIS, and an interval over both; a warning where they are far apart."""
     gap = down.value - up.value
     if abs(gap) > DISAGREEMENT:
         warnings.warn(
             f"log Z: AIS says {up.value:.2f}, reverse AIS {down.value:.2f}: chains mix badly; take more temperatures",
             stacklevel=3,
         )
-    value = (up.value + down.value) / 2
-    low, high = min(up.low, down.low), max(up.high, down.high)
-    return Estimate(value, low, high, f"between {up.method} ({up.value:.2f}) and {down.method} ({down.value:.2f})")
+    return Estimate(
+        (up.value + down.value) / 2,
+        min(up.low, down.low),
+        max(up.high, down.high),
+        f"between {up.method} ({up.value:.2f}) and {down.method} ({down.value:.2f})",
+        math.hypot(up.standard_error, down.standard_error) / 2,
+        min(up.effective_sample_size or 0.0, down.effective_sample_size or 0.0),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
+from rbmx.training.likelihood import LikelihoodCheck, LikelihoodMonitor
 from rbmx.training.optimizers import SGD, Adam, RMSProp
 from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Sparsity
 from rbmx.training.schedules import ExponentialDecay, LinearDecay
@@ -22,6 +23,8 @@ __all__ = [
     "EpochRecord",
     "ExponentialDecay",
     "GroupL2",
+    "LikelihoodCheck",
+    "LikelihoodMonitor",
     "LinearDecay",
     "MaxNorm",
     "ProgressBar",

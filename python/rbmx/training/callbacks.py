@@ -37,9 +37,12 @@ class EarlyStopping(Callback):
     """Stops when a measure of the records has not improved for `patience` epochs.
 
     Args:
-        monitor: a field of EpochRecord, smaller is better.
+        monitor: a field of EpochRecord: smaller is better, but for log_likelihood (with a LikelihoodMonitor before this
+            callback), where larger is. Or "free_energy_gap", with a limit.
         patience: epochs without a new best that are borne.
         min_delta: an improvement smaller than this does not count.
+        limit: a value as good as this is good enough, best or not: the gap of free energies grows from zero on, so
+            EarlyStopping("free_energy_gap", limit=10.0) stops once it has been above 10 nats for `patience` epochs.
     """
 
     def __init__(
@@ -47,13 +50,14 @@ class EarlyStopping(Callback):
         monitor: str = "validation_reconstruction_error",
         patience: int = 5,
         min_delta: float = 0.0,
+        limit: float | None = None,
     ) -> None:
-        if monitor not in EpochRecord.__dataclass_fields__:
-            names = ", ".join(EpochRecord.__dataclass_fields__)
-            raise ValueError(f"monitor: expected one of {names}, got {monitor!r}")
+        names = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
+        if monitor not in names:
+            raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
         if patience < 1:
             raise ValueError(f"patience: expected 1 or more epochs, got {patience}")
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.monitor, self.patience, self.min_delta, self.limit = monitor, patience, min_delta, limit
         self.best: float | None = None
         self.waited = 0
 
@@ -61,9 +65,14 @@ class EarlyStopping(Callback):
         """Compare with the best so far."""
         value = getattr(record, self.monitor)
         if value is None:
-            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass validation=")
-        if self.best is None or value < self.best - self.min_delta:
-            self.best, self.waited = value, 0
+            source = "callbacks=[LikelihoodMonitor()] before" if "likelihood" in self.monitor else "validation="
+            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass {source}")
+        sign = -1.0 if "likelihood" in self.monitor else 1.0
+        better = self.best is None or sign * value < sign * self.best - self.min_delta
+        if better:
+            self.best = value
+        if better or (self.limit is not None and sign * value <= sign * self.limit):
+            self.waited = 0
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -95,8 +104,9 @@ class ProgressBar(Callback):
         """Show the epoch's error."""
         self.on_batches(trainer, record.rows, record.rows)
         self._base += record.rows
+        likelihood = "" if record.log_likelihood is None else f", log-likelihood {record.log_likelihood:.1f}"
         self._bar.set_postfix_str(
-            f"epoch {record.epoch}/{trainer.config.epochs}, error {record.reconstruction_error:.4f}"
+            f"epoch {record.epoch}/{trainer.config.epochs}, error {record.reconstruction_error:.4f}{likelihood}"
         )
 
     def on_train_end(self, trainer: Trainer) -> None:

@@ -22,6 +22,8 @@ class EpochRecord:
         reconstruction_error: mean squared difference per unit between monitor rows and E[v | E[h | v]].
         free_energy: mean F(v) of the monitor rows, nats.
         validation_reconstruction_error, validation_free_energy: the same on validation rows, or None.
+        log_likelihood, log_likelihood_low, log_likelihood_high: nats per row with an interval, where a
+            LikelihoodMonitor found them.
     """
 
     epoch: int
@@ -33,6 +35,14 @@ class EpochRecord:
     free_energy: float
     validation_reconstruction_error: float | None = None
     validation_free_energy: float | None = None
+    log_likelihood: float | None = None
+    log_likelihood_low: float | None = None
+    log_likelihood_high: float | None = None
+
+    @property
+    def free_energy_gap(self) -> float | None:
+        """Mean F of validation rows less that of monitor rows: it grows where a model overfits (Hinton 2010)."""
+        return None if self.validation_free_energy is None else self.validation_free_energy - self.free_energy
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""

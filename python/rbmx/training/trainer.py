@@ -150,7 +150,9 @@ class Trainer:
             state.epoch, rows, seconds, (rows - first) / max(seconds, 1e-9), rate, error, energy, *validation
         )
         self.history.append(record)
-        self._call("on_epoch_end", record)
+        for callback in self._callbacks:
+            if hasattr(callback, "on_epoch_end"):
+                callback.on_epoch_end(self, self.history[-1])  # to which the one before may have added
 
     def _run_window(self, window: Window) -> None:
         config, state = self.config, self.state

@@ -27,6 +27,7 @@ class RbmxLoop:
         self.weights = task.initial()
         self.rows = self.prepare(images)
         self.config = rbmx.TrainConfig(
+            centering=0.0,
             epochs=1,
             batch_size=task.batch_size,
             sampler=rbmx.CD(task.k),

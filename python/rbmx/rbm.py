@@ -169,7 +169,7 @@ class RBM(RBMLayer):
         optimizer: Optimizer | str = "sgd",
         penalties: Sequence[Penalty] = (),
         schedule: Schedule | None = None,
-        centering: float = TrainConfig.centering,
+        centering: float | None = None,
         shuffle: bool = True,
         validation: Any = None,
         callbacks: Sequence[Any] = (),
@@ -195,7 +195,7 @@ class RBM(RBMLayer):
             sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd", "nesterov", "adam", "rmsprop", SGD(...),
                 Adam(...) or RMSProp(...).
             penalties: L1(decay), L2(decay).   schedule: schedule(epoch, epochs) -> factor of the rate.
-            centering: rate of the offsets of centred gradients; 0: plain gradients (TrainConfig).
+            centering: rate of the offsets of centred gradients, 0: plain gradients, None: as in TrainConfig.
             shuffle, validation, callbacks, progress: as in rbmx.train.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`.
@@ -236,7 +236,7 @@ class RBM(RBMLayer):
                 config,
                 state=self.train_state if resume else None,
                 validation=validation,
-                callbacks=[*callbacks, _Remember(self, config, resume)],
+                callbacks=[*callbacks, _Remember(self, resume)],
                 progress=progress,
             )
         finally:
@@ -426,14 +426,14 @@ class RBM(RBMLayer):
 class _Remember:
     """Keeps state and history on the module while it trains, so that nothing is lost by an interrupt."""
 
-    def __init__(self, module: RBM, config: TrainConfig, resume: bool) -> None:
-        self.module, self.config = module, config
+    def __init__(self, module: RBM, resume: bool) -> None:
+        self.module = module
         self.before = list(module.history) if resume else []
 
     def on_train_end(self, trainer: Any) -> None:
         """Also called when training was interrupted or failed."""
         self.module.train_state = trainer.state
-        self.module._config = self.config
+        self.module._config = trainer.config
         self.module._encoding = trainer.dataset.encoding
         self.module.history = self.before + trainer.history
 

@@ -118,7 +118,7 @@ def main() -> None:
     threads, many = (int(sys.argv[1]), sys.argv[2] == "many") if len(sys.argv) > 1 else (1, False)
     rbmx.set_num_threads(threads)
     cd, pcd = rbmx.CD(1), rbmx.PCD(2, 33)
-    config = rbmx.TrainConfig(3, 40, pcd, rbmx.SGD(0.05, 0.5), (rbmx.L2(1e-3),), rbmx.ExponentialDecay(0.5))
+    config = rbmx.TrainConfig(3, 40, pcd, rbmx.SGD(0.05, 0.5), (rbmx.L2(1e-3),), rbmx.ExponentialDecay(0.5), 0.0)
     stream = dataclasses.replace(config, sampler=cd, buffer_bytes=4000)
     real = dataclasses.replace(config, epochs=2, reproducible=True)
     print(

@@ -11,7 +11,7 @@ from rbmx.bits import PackedBits
 from rbmx.errors import DataError, DivergedError
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.samplers import PCD
+from rbmx.samplers import PCD, PT
 from rbmx.training import (
     L2,
     SGD,
@@ -19,6 +19,7 @@ from rbmx.training import (
     EarlyStopping,
     EpochRecord,
     ExponentialDecay,
+    MaxNorm,
     StopTraining,
     TrainConfig,
     Trainer,
@@ -45,7 +46,7 @@ def test_the_trainer_is_a_loop_of_seeded_orders_over_the_backend() -> None:
     """Two epochs written out: order from (seed, SHUFFLE, epoch), noise from (seed, TRAINING), steps counted on."""
     from rbmx.backends.native import permutation
 
-    config = TrainConfig(2, 10, PCD(2, 7), SGD(0.1, 0.5), (L2(0.01),), ExponentialDecay(0.5), seed=9)
+    config = TrainConfig(2, 10, PCD(2, 7), SGD(0.1, 0.5), (L2(0.01),), ExponentialDecay(0.5), 0.0, seed=9)
     params = fresh()
     result = train(params, ROWS, config)
     own, key = fresh(), Key(9)
@@ -63,6 +64,35 @@ def test_the_trainer_is_a_loop_of_seeded_orders_over_the_backend() -> None:
     assert isinstance(result.state.chains, PackedBits) and isinstance(state.chains, PackedBits)
     np.testing.assert_array_equal(result.state.chains.words, state.chains.words)
     assert (result.state.step, result.state.epoch, result.state.epoch_rows) == (12, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "hidden", "centering"),
+    [
+        ({}, ROWS, "bernoulli", 0.01),
+        ({"centering": 0.5}, ROWS, "bernoulli", 0.5),
+        ({"centering": 0.0}, ROWS, "bernoulli", 0.0),
+        ({"batch_size": 1}, ROWS, "bernoulli", 0.0),
+        ({"sampler": PT(temperatures=2)}, ROWS, "bernoulli", 0.0),
+        ({"penalties": (MaxNorm(3.0),)}, ROWS, "bernoulli", 0.0),
+        ({"penalties": (L2(0.1),)}, ROWS, "bernoulli", 0.01),
+        ({"engine": "blas"}, ROWS, "bernoulli", 0.0),
+        ({}, ROWS * np.float32(0.5), "bernoulli", 0.0),
+        ({}, ROWS, "gaussian", 0.0),
+    ],
+)
+def test_gradients_are_centred_where_that_is_native(
+    changes: dict[str, Any], data: Any, hidden: str, centering: float
+) -> None:
+    trainer = Trainer(fresh(hidden=hidden), data, TrainConfig(1, **changes))
+    assert trainer.config.centering == centering
+    assert (trainer.state.offsets is not None) == (centering > 0)
+
+
+def test_a_run_that_goes_on_stays_plain_or_centred() -> None:
+    for centering in (0.0, 0.01):
+        state = train(fresh(), ROWS, TrainConfig(1, centering=centering)).state
+        assert Trainer(fresh(), ROWS, TrainConfig(2), state=state).config.centering == centering
 
 
 def test_records_tell_each_epoch() -> None:

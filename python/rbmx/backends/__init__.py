@@ -31,9 +31,15 @@ __all__ = [
     "Update",
     "as_array",
     "backend_for",
+    "trains_natively",
 ]
 
 ENGINES = ("auto", "binary", "blas", "reference")
+
+
+def trains_natively(params: RBMParams, engine: str = "auto") -> bool:
+    """Whether bits of this machine train by exact sums in the native loop."""
+    return (params.visible, params.hidden) == ("bernoulli", "bernoulli") and engine in ("auto", "binary")
 
 
 def backend_for(params: RBMParams, engine: str = "auto", *, reproducible: bool = False) -> Backend:

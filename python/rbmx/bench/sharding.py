@@ -165,7 +165,12 @@ def _train(rows: PackedBits, case: Case) -> tuple[RBMParams, float]:
     started = perf_counter()
     if case.method == "one place":
         config = TrainConfig(
-            epochs=case.passes, sampler=PCD(), optimizer=SGD(case.rate), schedule=LinearDecay(), seed=case.seed
+            centering=0.0,
+            epochs=case.passes,
+            sampler=PCD(),
+            optimizer=SGD(case.rate),
+            schedule=LinearDecay(),
+            seed=case.seed,
         )
         train(params, rows, config, progress=False)
     else:

@@ -62,7 +62,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         "--centering",
         type=number(least=0),
         metavar="RATE",
-        help="centred gradients whose offsets follow the means at this rate, such as 0.01; 0: plain (default)",
+        help="centred gradients whose offsets follow the means at this rate; 0: plain (default: 0.01 on bits)",
     )
     group.add_argument("--schedule", choices=["constant", "linear"], help="of the learning rate; linear: to 0")
     group.add_argument("--k", type=at_least(1), help="Gibbs steps per update (default 1)")

@@ -83,6 +83,7 @@ def job_settings(
     rows = max(min(SMALLEST_BATCH, batch_size), round(batch_size / shards)) if split_batch else batch_size
     larger = max(1.0, rows * shards / batch_size) if split_batch else 1.0
     config = TrainConfig(
+        centering=0.0,
         epochs=rounds * local_epochs,
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),

@@ -15,6 +15,7 @@ from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Sc
 __all__ = ["TrainConfig"]
 
 MAX_BATCH = 65536
+CENTERING = 0.01
 _SAMPLERS = (CD, PCD, FastPCD, PT)
 _OPTIMIZERS = (SGD, Adam, RMSProp)
 _PENALTIES = (L1, L2, GroupL2, MaxNorm, Sparsity, Dropout)
@@ -34,7 +35,8 @@ class TrainConfig:
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
-            find better optima. 0: plain gradients.
+            find better optima. 0: plain gradients. None: 0.01 for Bernoulli machines on bits by CD or PCD, where the
+            native loop centres at little cost, and minibatches of two rows or more; else plain.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
@@ -54,7 +56,7 @@ class TrainConfig:
     optimizer: Optimizer = field(default_factory=SGD)
     penalties: tuple[Penalty, ...] = ()
     schedule: Schedule | None = None
-    centering: float = 0.0
+    centering: float | None = None
     shuffle: bool = True
     seed: int = 0
     engine: str = "auto"
@@ -78,12 +80,30 @@ class TrainConfig:
             raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
         if self.monitor_rows < 1:
             raise ValueError(f"monitor_rows: expected 1 or more, got {self.monitor_rows}")
-        if not 0 <= self.centering <= 1:
+        if self.centering is not None and not 0 <= self.centering <= 1:
             raise ValueError(f"centering: expected a rate from 0 (plain gradients) to 1, got {self.centering}")
         object.__setattr__(self, "penalties", tuple(self.penalties))
         for penalty in self.penalties:
             if not isinstance(penalty, Penalty):
                 raise ValueError(f"penalties: expected L1, L2, GroupL2, MaxNorm, Sparsity or Dropout, got {penalty!r}")
+
+    def with_centering(self, *, native: bool, state_has_offsets: bool | None = None) -> TrainConfig:
+        """The same settings with centering=None decided.
+
+        Args:
+            native: whether the native loop trains this machine on bits.
+            state_has_offsets: of the run to go on from, which decides; None: a new run.
+        """
+        if self.centering is not None:
+            return self
+        wanted = native and self.batch_size > 1 and isinstance(self.sampler, CD | PCD) and self._has_native_penalties
+        if state_has_offsets is not None:
+            wanted = state_has_offsets
+        return replace(self, centering=CENTERING if wanted else 0.0)
+
+    @property
+    def _has_native_penalties(self) -> bool:
+        return all(isinstance(penalty, L1 | L2) for penalty in self.penalties)
 
     @property
     def weight_decay(self) -> float:
@@ -96,7 +116,7 @@ class TrainConfig:
             self.optimizer.update(rate),
             weight_decay=self.weight_decay,
             l1=total(self.penalties, L1),
-            offset_rate=self.centering,
+            offset_rate=self.centering or 0.0,
         )
 
     def learning_rate(self, epoch: int) -> float:

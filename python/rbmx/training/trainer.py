@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from rbmx.backends import Batches, Memory, NegativePhase, Offsets, Outcome, Rows, State, backend_for
+from rbmx.backends import Batches, Memory, NegativePhase, Offsets, Outcome, Rows, State, backend_for, trains_natively
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
@@ -93,10 +93,14 @@ class Trainer:
         progress: bool | None = None,
     ) -> None:
         self.params = params
-        self.config = config or TrainConfig()
+        config = config or TrainConfig()
         self.dataset: Dataset = self._open(data)
         self.history: list[EpochRecord] = []
-        self._backend = backend_for(params, self.config.engine, reproducible=self.config.reproducible)
+        self._backend = backend_for(params, config.engine, reproducible=config.reproducible)
+        self.config = config.with_centering(
+            native=self.dataset.kind == "bits" and trains_natively(params, config.engine),
+            state_has_offsets=None if state is None else state.offsets is not None,
+        )
         key = Key(self.config.seed)
         self._noise_key = key.fold_in(Purpose.TRAINING)
         self.state = self._initial_state(key) if state is None else self._resumed(state)

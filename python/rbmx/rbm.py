@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmx import torch_units
 from rbmx.backends import Rows, as_array, backend_for
+from rbmx.backends.reference import HIDDEN_STREAM, VISIBLE_STREAM
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
@@ -21,12 +23,13 @@ from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
-from rbmx.rng import Key, Purpose
+from rbmx.rng import Draws, Key, Purpose
 from rbmx.samplers import Sampler, sampler_from
 from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import optimizer_from
 from rbmx.training.schedules import Schedule
+from rbmx.units.base import Real, require_whole_groups
 
 __all__ = ["RBM", "load"]
 
@@ -34,19 +37,21 @@ __all__ = ["RBM", "load"]
 class RBM(RBMLayer):
     """p(v, h) = exp(-E(v, h)) / Z,  E(v, h) = U(v) - v.b + U(h) - h.c - h W v.
 
-    U is the unit type's own term: 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training and scoring
-    of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through torch,
-    and say so once.
+    U is the unit type's own term (docs/units.md): 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training
+    and scoring of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through
+    torch, and say so once.
 
     Args:
         n_visible, n_hidden: units on each side.
-        visible, hidden: unit types, "bernoulli" or "gaussian".
+        visible, hidden: unit types: "bernoulli", "spin", "gaussian", "gaussian(learned)", "softmax(5)", "counts",
+            "relu", "drelu(1,1,0,0)", "exponential", or blocks of them: "gaussian*3 + softmax(4) + bernoulli*2".
         seed: of the initial weights and of all noise; None: drawn from torch's generator.
         device, dtype: of the parameters.
 
     Attributes:
         weight: W, (n_hidden, n_visible).
         visible_bias: b, (n_visible,).   hidden_bias: c, (n_hidden,).
+        log_variance: z, (n_visible,), where variances are learned, else None.
         history: EpochRecords of all fits.
         train_state: to go on training from, None before the first fit.
     """
@@ -80,7 +85,7 @@ class RBM(RBMLayer):
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
-        """v ~ p(v | h), (rows, n_visible). An int seed repeats exactly; None never repeats."""
+        """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
         return self._half_step("visible", h, self._key(seed))
 
     @torch.no_grad()
@@ -94,9 +99,10 @@ class RBM(RBMLayer):
             params = self._params()
             rows = backend_for(params).gibbs(params, self._rows(v), steps, key)
             return self._tensor(rows)
-        generator = self._generator(key)
-        for _ in range(steps):
-            v = self._torch_sample("visible", self._torch_sample("hidden", v, generator), generator)
+        self._tell_slow("sampling")
+        for step in range(steps):
+            h = self._torch_hidden(v, Draws(key, 0, step, HIDDEN_STREAM))
+            v = self._torch_visible(h, Draws(key, 0, step, VISIBLE_STREAM), like=v)
         return v
 
     @torch.no_grad()
@@ -107,6 +113,7 @@ class RBM(RBMLayer):
         seed: int | None = None,
         given: Tensor | None = None,
         mask: Tensor | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
         """n visible states after `steps` Gibbs steps from noise, (n, n_visible).
 
@@ -115,13 +122,19 @@ class RBM(RBMLayer):
             steps: Gibbs steps of each.
             seed: an int repeats exactly.
             given: (n_visible,) or (n, n_visible), values that stay as they are where mask is true.
-            mask: bool, shaped as given; None: where given is not NaN.
+            mask: bool, shaped as given; None: where given is not NaN. A softmax group is given whole or not at all.
+            start: (n_visible,) or (n, n_visible), states to begin at instead of noise; required for counts, whose
+                totals a chain keeps.
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
+        if self.visible == "counts" and (start is None or given is not None):
+            raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
         key = self._key(seed)
-        fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
-        start = self._half_step("visible", fair, key.fold_in(1))
+        if start is None:
+            fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
+            start = self._half_step("visible", fair, key.fold_in(1))
+        start = self._as_rows(start, "start", self.n_visible).to(self.weight.device).expand(n, self.n_visible)
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
@@ -129,6 +142,7 @@ class RBM(RBMLayer):
         given = torch.as_tensor(given, dtype=self.weight.dtype, device=self.weight.device)
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
+        require_whole_groups(self._visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self.gibbs(v, 1, seed=key.fold_in(step + 3).seed))
@@ -137,24 +151,31 @@ class RBM(RBMLayer):
     @torch.no_grad()
     def reconstruct(self, v: Tensor) -> Tensor:
         """E[v | E[h | v]], the mean-field reconstruction, (rows, n_visible)."""
-        return self.visible_mean(self.hidden_mean(v))
+        mean = self.visible_mean(self.hidden_mean(v))
+        return mean * torch_units.replicas(self._visible_unit, v)
 
     def _half_step(self, side: str, given: Tensor, key: Key) -> Tensor:
         self._as_rows(given, "v" if side == "hidden" else "h", self.n_visible if side == "hidden" else self.n_hidden)
         if not self._is_native():
-            return self._torch_sample(side, given, self._generator(key))
+            self._tell_slow("sampling")
+            if side == "hidden":
+                return self._torch_hidden(given, Draws(key, 0, 0, HIDDEN_STREAM))
+            return self._torch_visible(given, Draws(key, 0, 0, VISIBLE_STREAM))
         params = self._params()
         backend = backend_for(params)
         draw = backend.sample_hidden if side == "hidden" else backend.sample_visible
         return self._tensor(draw(params, self._rows(given), key))
 
-    def _torch_sample(self, side: str, given: Tensor, generator: torch.Generator) -> Tensor:
-        mean = self.hidden_mean(given) if side == "hidden" else self.visible_mean(given)
-        unit = self._hidden_unit if side == "hidden" else self._visible_unit
-        if unit.name == "gaussian":
-            return mean + torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        noise = torch.rand(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return (noise < mean).to(mean.dtype)
+    def _torch_hidden(self, v: Tensor, draws: Draws) -> Tensor:
+        return torch_units.sample(self._hidden_unit, self._hidden_input(v), draws)
+
+    def _torch_visible(self, h: Tensor, draws: Draws, like: Tensor | None = None) -> Tensor:
+        unit = self._visible_unit
+        if self.log_variance is not None:
+            unit = unit.scaled(_real(self.log_variance))
+        if like is not None:
+            unit = unit.like(_real(like))
+        return torch_units.sample(unit, self._visible_input(h), draws)
 
     # training
 
@@ -258,21 +279,29 @@ class RBM(RBMLayer):
         if self._is_native():
             params = self._params()
             sums = backend_for(params).cd_statistics(params, self._rows(v), k, key)
-            gradients = [torch.from_numpy(-s / sums.rows) for s in (sums.weight, sums.visible, sums.hidden)]
+            found = (sums.weight, sums.visible, sums.hidden, sums.log_variance)
+            gradients = [torch.from_numpy(-s / sums.rows) for s in found if s is not None]
         else:
-            generator = self._generator(key)
-            p0, h = self.hidden_mean(v), self._torch_sample("hidden", v, generator)
-            for _ in range(k):
-                v1 = self._torch_sample("visible", h, generator)
-                h = self._torch_sample("hidden", v1, generator)
-            p1, n = self.hidden_mean(v1), len(v)
-            gradients = [(p1.t() @ v1 - p0.t() @ v) / n, (v1 - v).mean(0), (p1 - p0).mean(0)]
-        for parameter, gradient in zip((self.weight, self.visible_bias, self.hidden_bias), gradients, strict=True):
+            gradients = self._torch_gradients(v, k, key)
+        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
             gradient = gradient.to(parameter.dtype)
             if parameter.grad is None:
                 parameter.grad = gradient.clone()
             else:
                 parameter.grad.add_(gradient)
+
+    def _torch_gradients(self, v: Tensor, k: int, key: Key) -> list[Tensor]:
+        """The slopes of F(v) less those of F after k Gibbs steps; a log variance has the negative phase 1/2."""
+        after = self.gibbs(v, k, seed=key.seed)
+        with torch.enable_grad():
+            positive, negative = self.free_energy(v).mean(), self.free_energy(after).mean()
+            plain = [self.weight, self.visible_bias, self.hidden_bias]
+            gradients = list(torch.autograd.grad(positive - negative, plain, retain_graph=True))
+            if self.log_variance is not None:
+                (slope,) = torch.autograd.grad(positive, self.log_variance)
+                learned = torch.from_numpy(self._visible_unit.learned(self.n_visible)).to(slope)
+                gradients.append(slope + learned / 2)
+        return gradients
 
     # likelihood
 
@@ -288,8 +317,8 @@ class RBM(RBMLayer):
         """log Z: by enumeration, or by annealed importance sampling.
 
         Args:
-            method: "exact" (a Bernoulli side of at most 24 units), "ais", "reverse_ais", "both", or "auto": exact where
-                it can be, else both, or AIS alone without `data`.
+            method: "exact" (a side of at most 2^24 states, as 24 Bernoulli units have), "ais", "reverse_ais", "both",
+                or "auto": exact where it can be, else both, or AIS alone without `data`.
             data: rows that the chains of reverse AIS begin at (as many as `chains`) and whose means both start from.
             temperatures, chains: of AIS.
             seed: of its noise; None draws one from torch.
@@ -305,17 +334,19 @@ class RBM(RBMLayer):
     ) -> Estimate:
         """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data."""
         rows = self._source_rows(data)
+        if self.visible == "counts" and method in ("auto", "exact"):
+            return exact.log_likelihood(self._params_copy(), rows)
         z = self._log_partition(method, rows, temperatures, chains, seed)
         return exact.log_likelihood(self._params_copy(), rows, z)
 
     def _source_rows(self, data: Any) -> Rows:
-        return open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+        return open_source(data, unit=self._visible_unit).load()
 
     def _log_partition(
         self, method: str, rows: Rows | None, temperatures: int, chains: int, seed: int | None
     ) -> Estimate:
         params = self._params_copy()
-        binary = rows is not None and self._visible_unit.name == "bernoulli"
+        binary = rows is not None and self.visible == "bernoulli"
         return estimate_log_partition(
             params,
             method,
@@ -366,14 +397,15 @@ class RBM(RBMLayer):
             array(self.weight),
             array(self.visible_bias),
             array(self.hidden_bias),
-            self._visible_unit.name,
-            self._hidden_unit.name,
+            self.visible,
+            self.hidden,
+            None if self.log_variance is None else array(self.log_variance),
         )
 
     def _take_back(self, params: RBMParams, *, copied: bool) -> None:
         """After the kernel wrote: autograd must know that the parameters changed."""
         with torch.no_grad():
-            for name in ("weight", "visible_bias", "hidden_bias"):
+            for name in params.names:
                 parameter = getattr(self, name)
                 if copied:
                     parameter.copy_(torch.from_numpy(getattr(params, name)))
@@ -413,9 +445,9 @@ class RBM(RBMLayer):
             return seed
         return torch_seed() if self._seed is None else self._seed
 
-    def _generator(self, key: Key) -> torch.Generator:
-        self._tell_slow("sampling")
-        return torch.Generator(device=self.weight.device).manual_seed(key.seed & (2**63 - 1))
+
+def _real(values: Tensor) -> Real:
+    return values.detach().cpu().numpy().astype(np.float64)
 
 
 class _Remember:

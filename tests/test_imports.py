@@ -26,7 +26,8 @@ BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["torch_units"] = {"rng", "units"}
-BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units"}
+BELOW["marginal"] = {"units", "torch_units", "likelihood"}
+BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
 BELOW["rbm"] = BELOW["layer"] | {"layer"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
@@ -93,7 +94,8 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: (
-        m in ("rbmx.rbm", "rbmx.layer", "rbmx.torch_units", "rbmx.data.torch") or m.startswith("rbmx.bench.")
+        m in ("rbmx.rbm", "rbmx.layer", "rbmx.torch_units", "rbmx.marginal", "rbmx.data.torch")
+        or m.startswith("rbmx.bench.")
     ),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",

@@ -37,8 +37,8 @@ def energy(unit: UnitType, s: Tensor, log_variance: Tensor | None = None) -> Ten
 
 
 @singledispatch
-def cumulant(unit: UnitType, x: Tensor) -> Tensor:
-    """log of the sum or integral over s of exp(x.s - U(s)), (rows,), of hidden units."""
+def cumulant(unit: UnitType, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
+    """log of the sum or integral over s of exp(x.t(s) - U(s)), (rows,)."""
     raise _unknown(unit)
 
 
@@ -89,7 +89,7 @@ def _(unit: UnitType, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Bernoulli, x: Tensor) -> Tensor:
+def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return nn.functional.softplus(x).sum(-1)
 
 
@@ -102,7 +102,7 @@ def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Spin, x: Tensor) -> Tensor:
+def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logaddexp(x, -x).sum(-1)
 
 
@@ -125,7 +125,7 @@ def _(unit: Gaussian, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Gaussian, x: Tensor) -> Tensor:
+def _(unit: Gaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (x * x / 2 + _HALF_LOG_2PI).sum(-1)
 
 
@@ -134,10 +134,19 @@ def _(unit: Gaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return x
 
 
-def _deviation(log_variance: Tensor | None) -> Tensor:
+def _half_log_variance(log_variance: Tensor | None) -> Tensor:
     if log_variance is None:
         raise ValueError("log_variance: expected (units,) for gaussian(learned) units, got None")
-    return torch.exp(log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT) / 2)
+    return log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT) / 2
+
+
+def _deviation(log_variance: Tensor | None) -> Tensor:
+    return torch.exp(_half_log_variance(log_variance))
+
+
+@cumulant.register
+def _(unit: LearnedGaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
+    return (x * x / 2 + _HALF_LOG_2PI + _half_log_variance(log_variance)).sum(-1)
 
 
 @statistic.register
@@ -170,7 +179,7 @@ def _grouped(unit: Softmax, x: Tensor) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Softmax, x: Tensor) -> Tensor:
+def _(unit: Softmax, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logsumexp(_grouped(unit, x), -1).sum(-1)
 
 
@@ -218,7 +227,7 @@ def _(unit: ReLU, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: ReLU, x: Tensor) -> Tensor:
+def _(unit: ReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return _log_integral(x).sum(-1)
 
 
@@ -246,7 +255,7 @@ def _log_sides(unit: DReLU, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cumulant.register
-def _(unit: DReLU, x: Tensor) -> Tensor:
+def _(unit: DReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logaddexp(*_log_sides(unit, x)).sum(-1)
 
 
@@ -263,7 +272,7 @@ def _(unit: DReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Exponential, x: Tensor) -> Tensor:
+def _(unit: Exponential, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (x / 2 + _log_sinc(x / 2)).sum(-1)
 
 
@@ -301,8 +310,8 @@ def _(unit: Mixed, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 @cumulant.register
-def _(unit: Mixed, x: Tensor) -> Tensor:
-    return torch.stack([cumulant(block, part) for block, part, _ in _parts(unit, x, None)]).sum(0)
+def _(unit: Mixed, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
+    return torch.stack([cumulant(*part) for part in _parts(unit, x, log_variance)]).sum(0)
 
 
 @mean.register

@@ -176,6 +176,12 @@ def test_data_that_say_nothing_or_are_no_states_are_refused(visible: str, rows: 
         train(params, np.array(rows, float))
 
 
+def test_an_iterator_shows_its_first_block_ahead() -> None:
+    rows = [np.array([[1.0, NAN]]), np.array([[1.0, 2.0]])]
+    with pytest.raises(DataError, match=r"column 1 .* is NaN in every row of the first block, all that an iterator"):
+        train(RBMParams.initial(2, 2, key=Key(0), visible="gaussian"), iter(rows), TrainConfig(1, 1))
+
+
 def test_nan_is_an_error_where_nobody_asked_for_gaps(tmp_path: Any) -> None:
     from rbmx.data import open_source
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from rbmx.backends import Backend, Batches, Outcome, Rows, State, as_array
 from rbmx.backends.base import Progress
+from rbmx.data import Dataset
 from rbmx.errors import DataError
 from rbmx.params import RBMParams
 from rbmx.rng import Purpose
 from rbmx.samplers.clamped import complete
+from rbmx.training.measuring import leading_blocks
 
 __all__ = ["require_known_columns", "train_completing"]
 
@@ -52,12 +53,15 @@ def train_completing(
     return Outcome("done", count)
 
 
-def require_known_columns(blocks: Iterable[Rows], name: str) -> None:
+def require_known_columns(dataset: Dataset) -> None:
     """DataError where a column is missing in every row; reads no further than to the last column's first value."""
-    unseen = np.ones(1, bool)
-    for block in blocks:
-        unseen = unseen & np.isnan(as_array(block)).all(axis=0)
+    unseen = np.ones(dataset.n_visible, bool)
+    for block in leading_blocks(dataset):
+        unseen &= np.isnan(as_array(block)).all(axis=0)
         if not unseen.any():
             return
-    column = int(unseen.argmax())
-    raise DataError(f"{name}: column {column} (counted from 0) is NaN in every row: it says nothing; leave it out")
+    where = " of the first block, all that an iterator shows ahead" if dataset.one_pass else ""
+    raise DataError(
+        f"{dataset.name}: column {int(unseen.argmax())} (counted from 0) is NaN in every row{where}: it says nothing; "
+        "leave it out"
+    )

@@ -217,7 +217,7 @@ class Trainer:
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config
         if self.dataset.kind == "real":
-            require_known_columns(leading_blocks(self.dataset), self.dataset.name)
+            require_known_columns(self.dataset)
         if config.visible_bias == "data" and not self.params.visible_bias.any():
             start_at_data(self.params, leading_blocks(self.dataset), self.dataset.name)
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.units import unit_type
@@ -13,6 +11,8 @@ from rbmx.units import unit_type
 try:
     import torch
     from torch import Tensor, nn
+
+    from rbmx import marginal, torch_units
 except ImportError as error:  # pragma: no cover - an environment without torch
     raise ImportError("rbmx.RBM needs torch: pip install 'rbmx[torch]'; rbmx.train works without") from error
 
@@ -20,7 +20,7 @@ __all__ = ["RBMLayer", "torch_seed"]
 
 
 class RBMLayer(nn.Module):
-    """Parameters of E(v, h) = U(v) - v.b + U(h) - h.c - h W v with what autograd can go through.
+    """Parameters of E(v, h) = U(v) - t(v).b + U(h) - h.c - h W t(v) with what autograd can go through.
 
     Args and attributes: as of rbmx.RBM, which adds sampling, training and scoring.
     """
@@ -37,57 +37,85 @@ class RBMLayer(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._visible_unit, self._hidden_unit = unit_type(visible), unit_type(hidden)
+        self.visible, self.hidden = visible, hidden
         self.n_visible, self.n_hidden = n_visible, n_hidden
         self._seed = seed
+        initial = self._initial_params()
+        self.visible_unit, self.hidden_unit = unit_type(visible, n_visible), unit_type(hidden, n_hidden)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(n_hidden, n_visible, **factory))
         self.visible_bias = nn.Parameter(torch.empty(n_visible, **factory))
         self.hidden_bias = nn.Parameter(torch.empty(n_hidden, **factory))
-        self.reset_parameters()
+        learned = initial.log_variance is not None
+        self.log_variance = nn.Parameter(torch.empty(n_visible, **factory)) if learned else None
+        self._set_parameters(initial)
 
     def reset_parameters(self) -> None:
-        """Weights near N(0, 0.01^2) from the seed (or torch's generator), biases zero."""
-        seed = torch_seed() if self._seed is None else self._seed
-        initial = RBMParams.initial(self.n_visible, self.n_hidden, key=Key(seed).fold_in(Purpose.INITIAL_WEIGHTS))
+        """Weights near N(0, 0.01^2) from the seed (or torch's generator), biases zero, learned variances 1."""
+        self._set_parameters(self._initial_params())
+
+    def _initial_params(self) -> RBMParams:
+        key = Key(torch_seed() if self._seed is None else self._seed).fold_in(Purpose.INITIAL_WEIGHTS)
+        return RBMParams.initial(self.n_visible, self.n_hidden, key=key, visible=self.visible, hidden=self.hidden)
+
+    def _set_parameters(self, params: RBMParams) -> None:
         with torch.no_grad():
-            self.weight.copy_(torch.from_numpy(initial.weight))
-            self.visible_bias.zero_()
-            self.hidden_bias.zero_()
+            for name in params.names:
+                getattr(self, name).copy_(torch.from_numpy(getattr(params, name)))
 
     def extra_repr(self) -> str:
         """Sizes and unit types."""
-        return (
-            f"n_visible={self.n_visible}, n_hidden={self.n_hidden}, "
-            f"visible={self._visible_unit.name!r}, hidden={self._hidden_unit.name!r}"
-        )
+        return f"n_visible={self.n_visible}, n_hidden={self.n_hidden}, visible={self.visible!r}, hidden={self.hidden!r}"
 
     def forward(self, v: Tensor) -> Tensor:
         """E[h | v], (rows, n_hidden): the machine as a layer."""
         return self.hidden_mean(v)
 
     def hidden_mean(self, v: Tensor) -> Tensor:
-        """E[h | v], (rows, n_hidden), differentiable."""
-        return _mean(self._hidden_unit.name, self._hidden_input(v))
+        """E[h | v], (rows, n_hidden), differentiable; NaN is a missing entry, summed out (rbmx.marginal)."""
+        v = self._as_rows(v, "v", self.n_visible)
+        return self._marginal_hidden_mean(v) if marginal.may_be_missing(v) else self.complete_hidden_mean(v)
+
+    def _marginal_hidden_mean(self, v: Tensor) -> Tensor:
+        return marginal.hidden_mean(self, v)
+
+    def complete_hidden_mean(self, v: Tensor) -> Tensor:
+        """hidden_mean of rows without missing entries."""
+        return torch_units.mean(self.hidden_unit, self._hidden_input(v))
 
     def visible_mean(self, h: Tensor) -> Tensor:
-        """E[v | h], (rows, n_visible), differentiable."""
-        return _mean(self._visible_unit.name, self._visible_input(h))
+        """E[v | h], (rows, n_visible), differentiable; for counts the probabilities of one word."""
+        return torch_units.mean(self.visible_unit, self._visible_input(h), self.log_variance)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """E(v, h), (rows,), differentiable."""
         v, h = self._as_rows(v, "v", self.n_visible), self._as_rows(h, "h", self.n_hidden)
-        own = _energy(self._visible_unit.name, v).sum(-1) + _energy(self._hidden_unit.name, h).sum(-1)
-        return own - v @ self.visible_bias - h @ self.hidden_bias - ((h @ self.weight) * v).sum(-1)
+        return self._visible_energy(v) + torch_units.energy(self.hidden_unit, h) - (self._hidden_input(v) * h).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z."""
+        """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z.
+
+        NaN is a missing entry: with F(v) = -log of the sum over them as well, p(observed) = exp(-F(v)) / Z.
+
+        Raises:
+            ValueError: entries are missing that cannot be summed out (rbmx.marginal).
+        """
         v = self._as_rows(v, "v", self.n_visible)
-        own = _energy(self._visible_unit.name, v).sum(-1) - v @ self.visible_bias
-        return own - _cumulant(self._hidden_unit.name, self._hidden_input(v)).sum(-1)
+        return marginal.free_energy(self, v) if marginal.may_be_missing(v) else self.complete_free_energy(v)
+
+    def complete_free_energy(self, v: Tensor) -> Tensor:
+        """free_energy of rows without missing entries."""
+        return self._visible_energy(v) - torch_units.cumulant(self.hidden_unit, self._hidden_input(v))
+
+    def _visible_energy(self, v: Tensor) -> Tensor:
+        """U(v) - t(v).b."""
+        own = torch_units.energy(self.visible_unit, v, self.log_variance)
+        return own - torch_units.statistic(self.visible_unit, v, self.log_variance) @ self.visible_bias
 
     def _hidden_input(self, v: Tensor) -> Tensor:
-        return nn.functional.linear(self._as_rows(v, "v", self.n_visible), self.weight, self.hidden_bias)
+        v = self._as_rows(v, "v", self.n_visible)
+        t = torch_units.statistic(self.visible_unit, v, self.log_variance)
+        return t @ self.weight.t() + torch_units.replicas(self.visible_unit, v) * self.hidden_bias
 
     def _visible_input(self, h: Tensor) -> Tensor:
         return nn.functional.linear(self._as_rows(h, "h", self.n_hidden), self.weight.t(), self.visible_bias)
@@ -101,15 +129,3 @@ class RBMLayer(nn.Module):
 def torch_seed() -> int:
     """A seed from torch's global generator, so that torch.manual_seed rules."""
     return int(torch.randint(2**63 - 1, (), dtype=torch.int64))
-
-
-def _mean(unit: str, x: Tensor) -> Tensor:
-    return torch.sigmoid(x) if unit == "bernoulli" else x
-
-
-def _energy(unit: str, s: Tensor) -> Tensor:
-    return torch.zeros_like(s) if unit == "bernoulli" else s * s / 2
-
-
-def _cumulant(unit: str, x: Tensor) -> Tensor:
-    return nn.functional.softplus(x) if unit == "bernoulli" else x * x / 2 + float(np.log(2 * np.pi)) / 2

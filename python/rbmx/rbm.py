@@ -7,47 +7,57 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmx.backends import Rows, as_array, backend_for
+from rbmx import marginal, torch_units
+from rbmx.backends import Backend, Rows, as_array, backend_for
+from rbmx.backends.reference import HIDDEN_STREAM, VISIBLE_STREAM
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
+from rbmx.likelihood.clamped import log_marginals
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
-from rbmx.rng import Key, Purpose
+from rbmx.rng import Draws, Key, Purpose
 from rbmx.samplers import Sampler, sampler_from
+from rbmx.samplers.clamped import complete, has_missing, mean_of_hidden, mean_of_missing
 from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import Optimizer, optimizer_from
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
+from rbmx.units.base import Real, require_whole_groups
 
 __all__ = ["RBM", "load"]
+
+AVERAGED_STEPS = 200  # of the chain whose second half hidden means of many missing entries are averaged over
 
 
 class RBM(RBMLayer):
     """p(v, h) = exp(-E(v, h)) / Z,  E(v, h) = U(v) - v.b + U(h) - h.c - h W v.
 
-    U is the unit type's own term: 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training and scoring
-    of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through torch,
-    and say so once.
+    U is the unit type's own term (docs/units.md): 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training
+    and scoring of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through
+    torch, and say so once.
 
     Args:
         n_visible, n_hidden: units on each side.
-        visible, hidden: unit types, "bernoulli" or "gaussian".
+        visible, hidden: unit types: "bernoulli", "spin", "gaussian", "gaussian(learned)", "softmax(5)", "counts",
+            "relu", "drelu(1,1,0,0)", "exponential", or blocks of them: "gaussian*3 + softmax(4) + bernoulli*2".
         seed: of the initial weights and of all noise; None: drawn from torch's generator.
         device, dtype: of the parameters.
 
     Attributes:
         weight: W, (n_hidden, n_visible).
         visible_bias: b, (n_visible,).   hidden_bias: c, (n_hidden,).
+        log_variance: z, (n_visible,), where variances are learned, else None.
         history: EpochRecords of all fits.
         train_state: to go on training from, None before the first fit.
     """
@@ -81,7 +91,7 @@ class RBM(RBMLayer):
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
-        """v ~ p(v | h), (rows, n_visible). An int seed repeats exactly; None never repeats."""
+        """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
         return self._half_step("visible", h, self._key(seed))
 
     @torch.no_grad()
@@ -90,14 +100,15 @@ class RBM(RBMLayer):
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
         key = self._key(seed)
-        self._as_rows(v, "v", self.n_visible)
+        _require_known(self._as_rows(v, "v", self.n_visible), "v")
         if self._is_native():
             params = self._params()
             rows = backend_for(params).gibbs(params, self._rows(v), steps, key)
             return self._tensor(rows)
-        generator = self._generator(key)
-        for _ in range(steps):
-            v = self._torch_sample("visible", self._torch_sample("hidden", v, generator), generator)
+        self._tell_slow("sampling")
+        for step in range(steps):
+            h = self._torch_hidden(v, Draws(key, 0, step, HIDDEN_STREAM))
+            v = self._torch_visible(h, Draws(key, 0, step, VISIBLE_STREAM), like=v)
         return v
 
     @torch.no_grad()
@@ -108,6 +119,7 @@ class RBM(RBMLayer):
         seed: int | None = None,
         given: Tensor | None = None,
         mask: Tensor | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
         """n visible states after `steps` Gibbs steps from noise, (n, n_visible).
 
@@ -116,13 +128,19 @@ class RBM(RBMLayer):
             steps: Gibbs steps of each.
             seed: an int repeats exactly.
             given: (n_visible,) or (n, n_visible), values that stay as they are where mask is true.
-            mask: bool, shaped as given; None: where given is not NaN.
+            mask: bool, shaped as given; None: where given is not NaN. A softmax group is given whole or not at all.
+            start: (n_visible,) or (n, n_visible), states to begin at instead of noise; required for counts, whose
+                totals a chain keeps.
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
+        if self.visible == "counts" and (start is None or given is not None):
+            raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
         key = self._key(seed)
-        fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
-        start = self._half_step("visible", fair, key.fold_in(1))
+        if start is None:
+            fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
+            start = self._half_step("visible", fair, key.fold_in(1))
+        start = self._as_rows(start, "start", self.n_visible).to(self.weight.device).expand(n, self.n_visible)
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
@@ -130,32 +148,90 @@ class RBM(RBMLayer):
         given = torch.as_tensor(given, dtype=self.weight.dtype, device=self.weight.device)
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
+        require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self.gibbs(v, 1, seed=key.fold_in(step + 3).seed))
         return v
 
     @torch.no_grad()
+    def impute(self, v: Tensor, steps: int = 100, seed: int | None = None, mode: str = "mean") -> Tensor:
+        """v with every missing entry (NaN) filled in from p(v_missing | v_observed), (rows, n_visible).
+
+        Args:
+            v: (rows, n_visible); a softmax group is missing whole.
+            steps: Gibbs steps with the observed entries clamped, 2 or more.
+            seed: an int repeats exactly.
+            mode: "mean": the average of E[v | h] over the second half of the steps (probabilities for Bernoulli and
+                softmax units); "sample": where the chain ends.
+        """
+        if mode not in ("mean", "sample"):
+            raise ValueError(f"mode: expected 'mean' or 'sample', got {mode!r}")
+        if steps < 2:
+            raise ValueError(f"steps: expected 2 or more, got {steps}")
+        rows = self._require_states(self._as_rows(v, "v", self.n_visible))
+        fill = mean_of_missing if mode == "mean" else complete
+        return self._tensor(fill(*self._engine("impute"), rows, steps, self._key(seed)))
+
+    def _marginal_hidden_mean(self, v: Tensor) -> Tensor:
+        """Exact where entries can be summed out, else averaged over a clamped chain with noise of its own."""
+        if marginal.can_sum_out(self, v):
+            return marginal.hidden_mean(self, v)
+        engine = self._engine("hidden_mean of missing entries")
+        mean = mean_of_hidden(*engine, self._require_states(v), AVERAGED_STEPS, Key(0))
+        return cast(Tensor, marginal.SampledMean.apply(self._tensor(mean), self.weight))
+
+    def _require_states(self, v: Tensor) -> NDArray[np.float32]:
+        """Rows as arrays, once it is clear that they are states with whole groups missing."""
+        rows = v.detach().cpu().to(torch.float32).contiguous().numpy()
+        if rows.ndim != 2:
+            raise ValueError(f"v: expected (rows, {self.n_visible}), got {tuple(v.shape)}")
+        found = self.visible_unit.check(rows.astype(np.float64), missing=True)
+        if found is not None:
+            value = rows[found.row, found.column]
+            raise ValueError(
+                f"v: row {found.row}, column {found.column}: value {value}: {found.unit} units take {found.expected}"
+            )
+        return rows
+
+    def _engine(self, what: str) -> tuple[Backend, RBMParams]:
+        """A backend and parameters that it takes: the module's own memory, or a float32 copy on the CPU."""
+        if self._is_native():
+            params = self._params()
+        else:
+            self._tell_slow(what)
+            params = self._params_copy()
+        return backend_for(params), params
+
+    @torch.no_grad()
     def reconstruct(self, v: Tensor) -> Tensor:
         """E[v | E[h | v]], the mean-field reconstruction, (rows, n_visible)."""
-        return self.visible_mean(self.hidden_mean(v))
+        mean = self.visible_mean(self.hidden_mean(v))
+        return mean * torch_units.replicas(self.visible_unit, v)
 
     def _half_step(self, side: str, given: Tensor, key: Key) -> Tensor:
-        self._as_rows(given, "v" if side == "hidden" else "h", self.n_visible if side == "hidden" else self.n_hidden)
+        name, units = ("v", self.n_visible) if side == "hidden" else ("h", self.n_hidden)
+        _require_known(self._as_rows(given, name, units), name)
         if not self._is_native():
-            return self._torch_sample(side, given, self._generator(key))
+            self._tell_slow("sampling")
+            if side == "hidden":
+                return self._torch_hidden(given, Draws(key, 0, 0, HIDDEN_STREAM))
+            return self._torch_visible(given, Draws(key, 0, 0, VISIBLE_STREAM))
         params = self._params()
         backend = backend_for(params)
         draw = backend.sample_hidden if side == "hidden" else backend.sample_visible
         return self._tensor(draw(params, self._rows(given), key))
 
-    def _torch_sample(self, side: str, given: Tensor, generator: torch.Generator) -> Tensor:
-        mean = self.hidden_mean(given) if side == "hidden" else self.visible_mean(given)
-        unit = self._hidden_unit if side == "hidden" else self._visible_unit
-        if unit.name == "gaussian":
-            return mean + torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        noise = torch.rand(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return (noise < mean).to(mean.dtype)
+    def _torch_hidden(self, v: Tensor, draws: Draws) -> Tensor:
+        return torch_units.sample(self.hidden_unit, self._hidden_input(v), draws)
+
+    def _torch_visible(self, h: Tensor, draws: Draws, like: Tensor | None = None) -> Tensor:
+        unit = self.visible_unit
+        if self.log_variance is not None:
+            unit = unit.scaled(_real(self.log_variance))
+        if like is not None:
+            unit = unit.like(_real(like))
+        return torch_units.sample(unit, self._visible_input(h), draws)
 
     # training
 
@@ -184,12 +260,14 @@ class RBM(RBMLayer):
         engine: str = "auto",
         reproducible: bool = False,
         visible_bias: str = "data",
+        clamped_steps: int = TrainConfig.clamped_steps,
         buffer_bytes: int = TrainConfig.buffer_bytes,
     ) -> list[EpochRecord]:
         """Train natively, thousands of minibatches a call.
 
         Args:
             data: whatever rbmx.data.open_source takes: arrays, tensors, CSR, .npy, CSV or IDX files, DataLoaders.
+                NaN in real values is a missing entry, which is summed out.
             epochs: passes over the data; with resume, the total to go on to.
             batch_size: rows of a minibatch.
             sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd", "nesterov", "adam", "rmsprop", SGD(...),
@@ -200,7 +278,7 @@ class RBM(RBMLayer):
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`.
             k, persistent, lr, momentum, weight_decay: short forms of sampler, optimizer and penalties.
-            engine, reproducible, visible_bias, buffer_bytes: as in TrainConfig.
+            engine, reproducible, visible_bias, clamped_steps, buffer_bytes: as in TrainConfig.
 
         Returns:
             The records of this call.
@@ -223,6 +301,7 @@ class RBM(RBMLayer):
                 engine=engine,
                 reproducible=reproducible,
                 visible_bias=visible_bias,
+                clamped_steps=clamped_steps,
                 buffer_bytes=buffer_bytes,
             )
         native = self._is_native()
@@ -244,15 +323,18 @@ class RBM(RBMLayer):
         return result.history
 
     @torch.no_grad()
-    def contrastive_divergence(self, v: Tensor, k: int = 1, seed: int | None = None) -> None:
+    def contrastive_divergence(
+        self, v: Tensor, k: int = 1, seed: int | None = None, clamped_steps: int = TrainConfig.clamped_steps
+    ) -> None:
         """ADD the CD-k gradient of the negative log-likelihood (mean over rows) to .grad, as backward() does.
 
         Works with any torch optimizer: optimizer.zero_grad(); rbm.contrastive_divergence(v); optimizer.step().
 
         Args:
-            v: (rows, n_visible), at least one row.
+            v: (rows, n_visible), at least one row; NaN is a missing entry, which is summed out.
             k: Gibbs steps.
             seed: an int repeats exactly.
+            clamped_steps: Gibbs steps that fill in missing entries first.
         """
         if k < 1:
             raise ValueError(f"k: expected 1 or more Gibbs steps, got {k}")
@@ -260,24 +342,35 @@ class RBM(RBMLayer):
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
         key = self._key(seed)
+        if marginal.may_be_missing(v):
+            rows = self._require_states(v)
+            v = self._tensor(complete(*self._engine("contrastive_divergence"), rows, clamped_steps, key.fold_in(1)))
         if self._is_native():
             params = self._params()
             sums = backend_for(params).cd_statistics(params, self._rows(v), k, key)
-            gradients = [torch.from_numpy(-s / sums.rows) for s in (sums.weight, sums.visible, sums.hidden)]
+            found = (sums.weight, sums.visible, sums.hidden, sums.log_variance)
+            gradients = [torch.from_numpy(-s / sums.rows) for s in found if s is not None]
         else:
-            generator = self._generator(key)
-            p0, h = self.hidden_mean(v), self._torch_sample("hidden", v, generator)
-            for _ in range(k):
-                v1 = self._torch_sample("visible", h, generator)
-                h = self._torch_sample("hidden", v1, generator)
-            p1, n = self.hidden_mean(v1), len(v)
-            gradients = [(p1.t() @ v1 - p0.t() @ v) / n, (v1 - v).mean(0), (p1 - p0).mean(0)]
-        for parameter, gradient in zip((self.weight, self.visible_bias, self.hidden_bias), gradients, strict=True):
+            gradients = self._torch_gradients(v, k, key)
+        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
             gradient = gradient.to(parameter.dtype)
             if parameter.grad is None:
                 parameter.grad = gradient.clone()
             else:
                 parameter.grad.add_(gradient)
+
+    def _torch_gradients(self, v: Tensor, k: int, key: Key) -> list[Tensor]:
+        """The slopes of F(v) less those of F after k Gibbs steps; a log variance has the negative phase 1/2."""
+        after = self.gibbs(v, k, seed=key.seed)
+        with torch.enable_grad():
+            positive, negative = self.free_energy(v).mean(), self.free_energy(after).mean()
+            plain = [self.weight, self.visible_bias, self.hidden_bias]
+            gradients = list(torch.autograd.grad(positive - negative, plain, retain_graph=True))
+            if self.log_variance is not None:
+                (slope,) = torch.autograd.grad(positive, self.log_variance)
+                learned = torch.from_numpy(self.visible_unit.learned(self.n_visible)).to(slope)
+                gradients.append(slope + learned / 2)
+        return gradients
 
     # likelihood
 
@@ -293,8 +386,8 @@ class RBM(RBMLayer):
         """log Z: by enumeration, or by annealed importance sampling.
 
         Args:
-            method: "exact" (a Bernoulli side of at most 24 units), "ais", "reverse_ais", "both", or "auto": exact where
-                it can be, else both, or AIS alone without `data`.
+            method: "exact" (a side of at most 2^24 states, as 24 Bernoulli units have), "ais", "reverse_ais", "both",
+                or "auto": exact where it can be, else both, or AIS alone without `data`.
             data: rows that the chains of reverse AIS begin at (as many as `chains`) and whose means both start from.
             temperatures, chains: of AIS.
             seed: of its noise; None draws one from torch.
@@ -302,25 +395,35 @@ class RBM(RBMLayer):
         Raises:
             ValueError: an unknown method, or one that lacks what it needs.
         """
-        rows = None if data is None else self._source_rows(data)
+        rows = None if data is None else self._source_rows(data, missing=False)
         return self._log_partition(method, rows, temperatures, chains, seed)
 
     def log_likelihood(
         self, data: Any, method: str = "auto", *, temperatures: int = 1000, chains: int = 100, seed: int | None = None
     ) -> Estimate:
-        """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data."""
-        rows = self._source_rows(data)
+        """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data.
+
+        Missing entries (NaN) are summed out as in free_energy, and log Z is then found without the data.
+        """
+        rows = self._source_rows(data, missing=True)
+        if not isinstance(rows, PackedBits) and has_missing(rows):
+            z = self._log_partition(method, None, temperatures, chains, seed)
+            with torch.no_grad():
+                energy = float(self.free_energy(torch.from_numpy(rows).to(self.weight.device)).double().mean())
+            return Estimate(-energy - z.value, -energy - z.high, -energy - z.low, z.method)
+        if self.visible == "counts" and method in ("auto", "exact"):
+            return exact.log_likelihood(self._params_copy(), rows)
         z = self._log_partition(method, rows, temperatures, chains, seed)
         return exact.log_likelihood(self._params_copy(), rows, z)
 
-    def _source_rows(self, data: Any) -> Rows:
-        return open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+    def _source_rows(self, data: Any, *, missing: bool) -> Rows:
+        return open_source(data, unit=self.visible_unit, missing=missing).load()
 
     def _log_partition(
         self, method: str, rows: Rows | None, temperatures: int, chains: int, seed: int | None
     ) -> Estimate:
         params = self._params_copy()
-        binary = rows is not None and self._visible_unit.name == "bernoulli"
+        binary = rows is not None and self.visible == "bernoulli"
         return estimate_log_partition(
             params,
             method,
@@ -330,6 +433,45 @@ class RBM(RBMLayer):
             key=self._key(seed),
             base_bias=log_odds([rows]) if binary and rows is not None else None,
         )
+
+    @torch.no_grad()
+    def conditional_log_likelihood(
+        self,
+        v: Tensor,
+        given: Tensor,
+        method: str = "auto",
+        *,
+        temperatures: int = 1000,
+        chains: int = 100,
+        seed: int | None = None,
+    ) -> Tensor:
+        """log p(the other entries of v | those where `given` is true), float64 (rows,); log Z cancels.
+
+        Args:
+            v: (rows, n_visible), no entry missing.
+            given: bool, (n_visible,) or as v; a softmax group is given whole or not at all.
+            method: "exact" (as free_energy), "ais" (log Z of the machine with the given entries clamped, a run a row),
+                "auto": exact where it can be.
+            temperatures, chains, seed: of AIS.
+
+        Raises:
+            ValueError: an unknown method, counts, or "exact" where states are too many.
+        """
+        if method not in ("auto", "exact", "ais"):
+            raise ValueError(f"method: expected one of auto, exact, ais, got {method!r}")
+        v = self._as_rows(v, "v", self.n_visible)
+        _require_known(v, "v")
+        known = torch.as_tensor(given, device=v.device).bool().expand_as(v)
+        hidden_from_view = torch.where(known, v, torch.nan)
+        rows = self._require_states(hidden_from_view)
+        if method == "exact" or (method == "auto" and marginal.can_sum_out(self, hidden_from_view)):
+            return (marginal.free_energy(self, hidden_from_view) - self.complete_free_energy(v)).double()
+        part = ~known.all(1).cpu().numpy()  # the others have nothing to predict
+        found = np.zeros(len(v))
+        found[part] = -self.complete_free_energy(v).double().cpu().numpy()[part] - log_marginals(
+            self._params_copy(), rows[part], temperatures=temperatures, chains=chains, key=self._key(seed)
+        )
+        return torch.from_numpy(found)
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""
@@ -371,14 +513,15 @@ class RBM(RBMLayer):
             array(self.weight),
             array(self.visible_bias),
             array(self.hidden_bias),
-            self._visible_unit.name,
-            self._hidden_unit.name,
+            self.visible,
+            self.hidden,
+            None if self.log_variance is None else array(self.log_variance),
         )
 
     def _take_back(self, params: RBMParams, *, copied: bool) -> None:
         """After the kernel wrote: autograd must know that the parameters changed."""
         with torch.no_grad():
-            for name in ("weight", "visible_bias", "hidden_bias"):
+            for name in params.names:
                 parameter = getattr(self, name)
                 if copied:
                     parameter.copy_(torch.from_numpy(getattr(params, name)))
@@ -418,9 +561,16 @@ class RBM(RBMLayer):
             return seed
         return torch_seed() if self._seed is None else self._seed
 
-    def _generator(self, key: Key) -> torch.Generator:
-        self._tell_slow("sampling")
-        return torch.Generator(device=self.weight.device).manual_seed(key.seed & (2**63 - 1))
+
+def _real(values: Tensor) -> Real:
+    return values.detach().cpu().numpy().astype(np.float64)
+
+
+def _require_known(values: Tensor, name: str) -> None:
+    if bool(torch.isnan(values).any()):
+        raise ValueError(
+            f"{name}: NaN, a missing entry; fill it in with impute(v) or keep what is known with sample(given=)"
+        )
 
 
 class _Remember:

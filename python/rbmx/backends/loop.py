@@ -16,26 +16,43 @@ from rbmx.backends.base import Backend, Batches, Offsets, Outcome, Progress, Row
 from rbmx.bits import PackedBits
 from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key, uniform
+from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
 __all__ = ["Phase", "PhaseBackend", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
+LOG_VARIANCE_RATE = 0.1  # with the slope clipped to 1, a log variance moves by at most a tenth of the rate
 Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """Means over the rows of one phase: <h v>, <v>, <h>, float64, named as the parameters they move."""
+    """Means over the rows of one phase of what the parameters of the same names multiply, float64.
+
+    Attributes:
+        weight: <h t(v)>.   visible_bias: <t(v)>.   hidden_bias: <h>, times a row's replicas.
+        log_variance: slope of the log-likelihood, of the positive phase where variances are learned; else None.
+    """
 
     weight: Real
     visible_bias: Real
     hidden_bias: Real
+    log_variance: Real | None = None
 
     @classmethod
-    def of(cls, visible: NDArray[np.floating], hidden: NDArray[np.floating]) -> Phase:
+    def of(cls, params: RBMParams, visible: Rows, hidden: NDArray[np.floating], *, learning: bool = False) -> Phase:
         """From states of the visible units and means of the hidden units, (rows, units) each."""
-        weight = (hidden.T @ visible / len(visible)).astype(np.float64)
-        return cls(weight, visible.mean(axis=0, dtype=np.float64), hidden.mean(axis=0, dtype=np.float64))
+        v: NDArray[np.floating] = as_array(visible)
+        slope = None
+        if params.visible_unit.name != "bernoulli":
+            unit = params.visible_unit
+            states = v.astype(np.float64)
+            if learning and params.log_variance is not None:
+                inputs = hidden.astype(np.float64) @ params.weight + params.visible_bias
+                slope = unit.log_variance_slope(states, inputs).mean(axis=0)
+            v = unit.statistic(states)
+        weight = (hidden.T @ v / len(v)).astype(np.float64)
+        return cls(weight, v.mean(axis=0, dtype=np.float64), hidden.mean(axis=0, dtype=np.float64), slope)
 
 
 class PhaseBackend(Backend, Protocol):
@@ -66,9 +83,9 @@ def train_in_python(
         step = batches.first_step + batch
         positive, negative = _phases(backend, params, chosen, batches, state, step)
         _learn(params, positive, negative, batches, state, step)
-        if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in PARAMETERS):
+        if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
             for now, old in zip(moments, before, strict=True):
-                for name in PARAMETERS:
+                for name in now.names:
                     getattr(now, name)[...] = getattr(old, name)
             return Outcome("diverged", batch + 1)
         try:
@@ -85,8 +102,8 @@ def _phases(
     noise = batches.key.fold_in(step)
     if batches.negative is not None:
         samples = batches.negative.draw(backend, params, state.memory, noise)
-        positive, negative = (Phase.of(as_array(v), backend.hidden_mean(params, v)) for v in (visible, samples))
-        return positive, negative
+        positive = Phase.of(params, visible, backend.hidden_mean(params, visible), learning=True)
+        return positive, Phase.of(params, samples, backend.hidden_mean(params, samples))
     if batches.dropout:
         positive, negative, state.chains = sampled_phases(
             backend, params, visible, state.chains, batches.gibbs_steps, noise, batches.dropout
@@ -125,7 +142,7 @@ def sampled_phases(
         samples = backend.sample_visible(params, _without(hidden, negative_rest), noise, step=gibbs)
         hidden = backend.sample_hidden(params, samples, noise, step=gibbs + 1)
     positive, negative = (
-        Phase.of(as_array(v), backend.hidden_mean(params, v) * (1 if rest is None else rest))
+        Phase.of(params, v, backend.hidden_mean(params, v) * (1 if rest is None else rest), learning=v is visible)
         for v, rest in ((visible, positive_rest), (samples, negative_rest))
     )
     return positive, negative, None if chains is None else hidden
@@ -154,6 +171,8 @@ def _learn(params: RBMParams, positive: Phase, negative: Phase, batches: Batches
     if state.offsets is not None:
         _slide(state.offsets, positive, batches.update.offset_rate)
         gradient = centred(gradient, state.offsets)
+    if positive.log_variance is not None:
+        gradient["log_variance"] = LOG_VARIANCE_RATE * np.clip(positive.log_variance, -1, 1)
     apply_update(params, gradient, batches.update, state, step + 1)
     for penalty in batches.penalties:
         penalty.on_step(params, batches.update.learning_rate)
@@ -181,10 +200,10 @@ def centred(gradient: dict[str, Real], offsets: Offsets) -> dict[str, Real]:
 def apply_update(params: RBMParams, gradient: dict[str, Real], update: Update, state: State, updates: int) -> None:
     """One step of the rule for all parameters, in place; updates: how many there are with this one."""
     adaptive = update.has_squares
-    for name in PARAMETERS:
+    for name, slope in gradient.items():
         parameter = getattr(params, name)
         decay = update.weight_decay if name == "weight" else 0.0
-        change = gradient[name] - decay * parameter.astype(np.float64)
+        change = slope - decay * parameter.astype(np.float64)
         if not adaptive:
             change = update.learning_rate * change
         velocity = None if state.velocity is None else getattr(state.velocity, name)
@@ -206,3 +225,5 @@ def apply_update(params: RBMParams, gradient: dict[str, Real], update: Update, s
         if update.l1 and name == "weight":
             size = np.abs(parameter) - update.learning_rate * update.l1
             parameter[...] = np.where(size > 0, np.copysign(size, parameter), 0.0)
+    if params.log_variance is not None:
+        np.clip(params.log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT, out=params.log_variance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from rbmx.backends.loop import Phase, train_in_python
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Draws, Key
-from rbmx.units import UnitType, unit_type
+from rbmx.units import UnitType
 
 __all__ = ["ReferenceBackend"]
 
@@ -30,6 +31,13 @@ def _states(values: Real, unit: UnitType) -> Rows:
     return values.astype(np.float32)
 
 
+class End(NamedTuple):
+    """Where a phase ended: visible states and the hidden means that they give."""
+
+    v: Real
+    means: Real
+
+
 class _Model:
     """Inputs of both sides in float64."""
 
@@ -37,11 +45,11 @@ class _Model:
         self.weight = params.weight.astype(np.float64)
         self.visible_bias = params.visible_bias.astype(np.float64)
         self.hidden_bias = params.hidden_bias.astype(np.float64)
-        self.visible = unit_type(params.visible)
-        self.hidden = unit_type(params.hidden)
+        self.visible, self.hidden = params.visible_unit, params.hidden_unit
+        self.learns_variance = params.log_variance is not None
 
     def hidden_input(self, v: Real) -> Real:
-        return np.asarray(v @ self.weight.T + self.hidden_bias)
+        return np.asarray(self.visible.statistic(v) @ self.weight.T + self.visible.replicas(v) * self.hidden_bias)
 
     def visible_input(self, h: Real) -> Real:
         return np.asarray(h @ self.weight + self.visible_bias)
@@ -49,18 +57,41 @@ class _Model:
     def draw_hidden(self, v: Real, draws: Draws) -> Real:
         return self.hidden.sample(self.hidden_input(v), draws)
 
-    def draw_visible(self, h: Real, draws: Draws) -> Real:
-        return self.visible.sample(self.visible_input(h), draws)
+    def draw_visible(self, h: Real, draws: Draws, like: Real | None = None) -> Real:
+        """v ~ p(v | h), with what a Gibbs step keeps of the rows of `like`."""
+        unit = self.visible if like is None else self.visible.like(like)
+        return unit.sample(self.visible_input(h), draws)
 
-    def chain(self, h: Real, k: int, key: Key, first_row: int, step: int) -> tuple[Real, Real, Real]:
-        """K Gibbs steps from hidden states: the last v, its hidden means, and the last h."""
+    def chain(self, h: Real, k: int, key: Key, first_row: int, step: int, like: Real | None) -> tuple[End, Real]:
+        """K Gibbs steps from hidden states: where they end, and the last h."""
         v = means = h
         for g in range(k):
-            v = self.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM + 2 * g))
+            v = self.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM + 2 * g), like)
             x = self.hidden_input(v)
             means = self.hidden.mean(x)
             h = self.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM + 2 * (g + 1)))
-        return v, means, h
+        return End(v, means), h
+
+    def sums(self, end: End) -> dict[str, Real]:
+        """The sums over rows of -dE/d(parameter) but for log variances, h at its mean."""
+        t, replicas = self.visible.statistic(end.v), self.visible.replicas(end.v)
+        return {
+            "weight": end.means.T @ t,
+            "visible_bias": t.sum(axis=0),
+            "hidden_bias": (replicas * end.means).sum(axis=0),
+        }
+
+    def phase(self, end: End, *, learning: bool = False) -> Phase:
+        """The means over rows; learning: with the slope in the log variances, where some are learned."""
+        n = len(end.v)
+        sums = {name: total / n for name, total in self.sums(end).items()}
+        slope = self.log_variance_sums(end) / n if learning and self.learns_variance else None
+        return Phase(**sums, log_variance=slope)
+
+    def log_variance_sums(self, end: End) -> Real:
+        """The sum over rows of the log-likelihood's slope in the log variances, whose negative phase is exactly 1/2."""
+        slope = self.visible.log_variance_slope(end.v, self.visible_input(end.means))
+        return np.asarray(slope.sum(axis=0))
 
 
 class ReferenceBackend:
@@ -74,7 +105,7 @@ class ReferenceBackend:
         return model.hidden.mean(model.hidden_input(_real(visible))).astype(np.float32)
 
     def visible_mean(self, params: RBMParams, hidden: Rows) -> Float32s:
-        """E[v | h]."""
+        """E[v | h]; for counts with a total of 1."""
         model = _Model(params)
         return model.visible.mean(model.visible_input(_real(hidden))).astype(np.float32)
 
@@ -85,7 +116,7 @@ class ReferenceBackend:
         return _states(h, model.hidden)
 
     def sample_visible(self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
-        """v ~ p(v | h)."""
+        """v ~ p(v | h); for counts with a total of 1."""
         model = _Model(params)
         v = model.draw_visible(_real(hidden), Draws(key, first_row, step, VISIBLE_STREAM))
         return _states(v, model.visible)
@@ -104,19 +135,21 @@ class ReferenceBackend:
         v = _real(visible)
         for step in range(first_step, first_step + steps):
             h = model.draw_hidden(v, Draws(key, first_row, step, HIDDEN_STREAM))
-            v = model.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM))
+            v = model.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM), v)
         return _states(v, model.visible)
 
     def reconstruct(self, params: RBMParams, visible: Rows) -> Float32s:
         """E[v | E[h | v]]."""
-        return self.visible_mean(params, self.hidden_mean(params, visible))
+        model, v = _Model(params), _real(visible)
+        h = model.hidden.mean(model.hidden_input(v))
+        return model.visible.like(v).mean(model.visible_input(h)).astype(np.float32)
 
     def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
-        """F(v) = sum_i U(v_i) - v.b - sum_j cumulant((W v + c)_j)."""
+        """F(v) = U(v) - t(v).b - cumulant(W t(v) + c)."""
         model = _Model(params)
         v = _real(visible)
-        own = model.visible.energy(v).sum(axis=1) - v @ model.visible_bias
-        return np.asarray(own - model.hidden.cumulant(model.hidden_input(v)).sum(axis=1))
+        own = model.visible.energy(v) - model.visible.statistic(v) @ model.visible_bias
+        return np.asarray(own - model.hidden.cumulant(model.hidden_input(v)))
 
     def cd_statistics(
         self,
@@ -131,10 +164,13 @@ class ReferenceBackend:
         model = _Model(params)
         v0 = _real(visible)
         x = model.hidden_input(v0)
-        p0 = model.hidden.mean(x)
-        h = model.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM))
-        v1, p1, _ = model.chain(h, gibbs_steps, key, first_row, step)
-        return Statistics(p0.T @ v0 - p1.T @ v1, (v0 - v1).sum(axis=0), (p0 - p1).sum(axis=0), len(v0))
+        h0 = model.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM))
+        positive = End(v0, model.hidden.mean(x))
+        negative, _ = model.chain(h0, gibbs_steps, key, first_row, step, v0)
+        plus, minus = model.sums(positive), model.sums(negative)
+        weight, visible_bias, hidden_bias = (plus[name] - minus[name] for name in plus)
+        slope = None if params.log_variance is None else model.log_variance_sums(positive)
+        return Statistics(weight, visible_bias, hidden_bias, len(v0), slope)
 
     def phases(
         self, params: RBMParams, visible: Rows, chains: Rows | None, gibbs_steps: int, key: Key, step: int
@@ -143,10 +179,14 @@ class ReferenceBackend:
         model = _Model(params)
         v0 = _real(visible)
         x = model.hidden_input(v0)
-        p0 = model.hidden.mean(x)
-        h = model.hidden.sample(x, Draws(key, 0, step, HIDDEN_STREAM)) if chains is None else _real(chains)
-        v1, p1, h = model.chain(h, gibbs_steps, key, 0, step)
-        return Phase.of(v0, p0), Phase.of(v1, p1), None if chains is None else _states(h, model.hidden)
+        positive = End(v0, model.hidden.mean(x))
+        if chains is None:
+            h = model.hidden.sample(x, Draws(key, 0, step, HIDDEN_STREAM))
+            negative, _ = model.chain(h, gibbs_steps, key, 0, step, v0)
+        else:
+            negative, h = model.chain(_real(chains), gibbs_steps, key, 0, step, None)
+        kept = None if chains is None else _states(h, model.hidden)
+        return model.phase(positive, learning=True), model.phase(negative), kept
 
     def anneal(
         self,
@@ -163,8 +203,8 @@ class ReferenceBackend:
         v, weights = _real(visible), np.zeros(len(visible))
 
         def energy(beta: float, x: Real) -> Real:
-            own = v @ (base + beta * (model.visible_bias - base))
-            return np.asarray(-own - model.hidden.cumulant(beta * x).sum(axis=1))
+            own = model.visible.statistic(v) @ (base + beta * (model.visible_bias - base))
+            return np.asarray(-own - model.hidden.cumulant(beta * x))
 
         for step, (last, beta) in enumerate(itertools.pairwise(betas), 1):
             x = model.hidden_input(v)

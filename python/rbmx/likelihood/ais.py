@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rbmx.backends import Rows, backend_for
 from rbmx.bits import PackedBits
 from rbmx.likelihood.estimate import Estimate, log_mean, lognormal_mean
+from rbmx.likelihood.normalisable import require_partition_function
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
-from rbmx.units import unit_type
 
 __all__ = ["ais_log_partition", "reverse_ais_log_partition"]
 
@@ -55,7 +55,8 @@ def ais_log_partition(
         covers what the chains have seen.
 
     Raises:
-        ValueError: too few temperatures or chains, or temperatures that do not rise from 0 to 1.
+        ValueError: too few temperatures or chains, temperatures that do not rise from 0 to 1, counts, or energies that
+            cannot be normalised.
     """
     path = _Path(params, base_bias, temperatures, chains)
     start = path.base_sample(chains, key.fold_in(0))
@@ -114,13 +115,13 @@ class _Path:
             raise ValueError(f"base_bias: expected {params.visible_bias.shape}, got {base.shape}")
         self.params, self.base = params, base
         self.backend = backend_for(params, reproducible=True)
-        visible, hidden = unit_type(params.visible), unit_type(params.hidden)
-        idle = float(hidden.cumulant(np.zeros(1))[0])
-        self.log_base = float(visible.cumulant(base.astype(np.float64)).sum()) + params.n_hidden * idle
+        require_partition_function(params)
+        idle = float(params.hidden_unit.cumulant(np.zeros(params.n_hidden)))
+        self.log_base = float(params.visible_unit.cumulant(base.astype(np.float64))) + idle
 
     def base_sample(self, chains: int, key: Key) -> Rows:
         """v of the base, a row a chain."""
-        unit = unit_type(self.params.visible)
+        unit = self.params.visible_unit
         inputs = np.broadcast_to(self.base.astype(np.float64), (chains, self.params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)

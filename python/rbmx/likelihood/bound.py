@@ -12,7 +12,6 @@ from rbmx.backends import Rows, as_array, backend_for
 from rbmx.likelihood.estimate import Estimate
 from rbmx.params import RBMParams
 from rbmx.rng import Key
-from rbmx.units import unit_type
 
 __all__ = ["stack_lower_bound"]
 
@@ -75,11 +74,12 @@ def _one_sample(layers: Sequence[RBMParams], rows: Rows, key: Key) -> NDArray[np
 
 def _log_conditional(layer: RBMParams, v: NDArray[np.float64], h: NDArray[np.float64]) -> NDArray[np.float64]:
     """log p(v | h) = v.x - U(v) - cumulant(x), x = b + h W."""
-    unit, x = unit_type(layer.visible), h @ layer.weight.astype(np.float64) + layer.visible_bias
-    return np.asarray((v * x - unit.energy(v) - unit.cumulant(x)).sum(axis=1))
+    unit, x = layer.visible_unit, h @ layer.weight.astype(np.float64) + layer.visible_bias
+    return np.asarray((unit.statistic(v) * x).sum(axis=1) - unit.energy(v) - unit.cumulant(x))
 
 
 def _entropy(layer: RBMParams, v: NDArray[np.float64]) -> NDArray[np.float64]:
     """H of independent Bernoulli hidden units with inputs x = c + W v: cumulant(x) - x mean(x), nats."""
-    unit, x = unit_type(layer.hidden), v @ layer.weight.astype(np.float64).T + layer.hidden_bias
-    return np.asarray((unit.cumulant(x) - x * unit.mean(x)).sum(axis=1))
+    t = layer.visible_unit.statistic(v)
+    unit, x = layer.hidden_unit, t @ layer.weight.astype(np.float64).T + layer.hidden_bias
+    return np.asarray(unit.cumulant(x) - (x * unit.mean(x)).sum(axis=1))

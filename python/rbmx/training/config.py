@@ -42,9 +42,11 @@ class TrainConfig:
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
         reproducible: real-valued rows take canonical-order products on any machine, even one without fused
             multiply-add, where they are slow: the same bytes everywhere.
-        visible_bias: "data": a new run of Bernoulli visible units whose biases are all zero starts them at
-            log(p / (1 - p)), p how often each unit is on in the data (Hinton 2010, section 8): without it plain
-            PCD can get stuck with every hidden unit on. "keep": they stay as they come.
+        visible_bias: "data": a new run whose visible biases are all zero starts them where the units alone have the
+            data's means, for Bernoulli units at log(p / (1 - p)), p how often each is on in the data (Hinton 2010,
+            section 8): without it plain PCD can get stuck with every hidden unit on. Learned variances start at the
+            data's. "keep": they stay as they come.
+        clamped_steps: Gibbs steps that fill in the missing entries (NaN) of a minibatch, the observed ones clamped.
         buffer_bytes: data up to this size stay in memory; larger ones stream, shuffled by blocks and inside a
             buffer of this size.
         monitor_rows: rows that the error of an epoch is measured on.
@@ -62,6 +64,7 @@ class TrainConfig:
     engine: str = "auto"
     reproducible: bool = False
     visible_bias: str = "data"
+    clamped_steps: int = 10
     buffer_bytes: int = 128 << 20
     monitor_rows: int = 1000
 
@@ -76,6 +79,8 @@ class TrainConfig:
             raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
         if self.visible_bias not in ("data", "keep"):
             raise ValueError(f"visible_bias: expected 'data' or 'keep', got {self.visible_bias!r}")
+        if self.clamped_steps < 1:
+            raise ValueError(f"clamped_steps: expected 1 or more, got {self.clamped_steps}")
         if self.buffer_bytes < 1:
             raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
         if self.monitor_rows < 1:

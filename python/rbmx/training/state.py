@@ -71,7 +71,7 @@ class TrainState:
         for moment in _MOMENTS:
             kept = getattr(self, moment)
             if kept is not None:
-                tensors |= {f"{moment}.{name}": getattr(kept, name).copy() for name in PARAMETERS}
+                tensors |= {f"{moment}.{name}": getattr(kept, name).copy() for name in kept.names}
         if self.offsets is not None:
             tensors["offsets.visible"] = self.offsets.visible.copy()
             tensors["offsets.hidden"] = self.offsets.hidden.copy()
@@ -86,11 +86,7 @@ class TrainState:
         """The state that tensors() and counters() gave."""
         kept: dict[str, Any] = dict(counters)
         units = kept.pop("chain_units", None)
-        kept |= {
-            moment: RBMParams(*(tensors[f"{moment}.{name}"] for name in PARAMETERS))  # type: ignore[arg-type]
-            for moment in _MOMENTS
-            if f"{moment}.weight" in tensors
-        }
+        kept |= {moment: _params_from(tensors, moment) for moment in _MOMENTS if f"{moment}.weight" in tensors}
         if "offsets.visible" in tensors:
             kept["offsets"] = Offsets(tensors["offsets.visible"], tensors["offsets.hidden"])  # type: ignore[arg-type]
         kept["memory"] = {n.removeprefix(_MEMORY): a for n, a in tensors.items() if n.startswith(_MEMORY)}
@@ -118,3 +114,8 @@ class TrainState:
             return cls.from_tensors(tensors, json.loads(metadata["rbmx.state"]))
         except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"training state: expected bytes of TrainState.to_bytes, {error}") from None
+
+
+def _params_from(tensors: Tensors, prefix: str) -> RBMParams:
+    arrays: dict[str, Any] = {name: tensors[f"{prefix}.{name}"] for name in PARAMETERS}
+    return RBMParams(**arrays, log_variance=tensors.get(f"{prefix}.log_variance"))  # type: ignore[arg-type]

@@ -9,26 +9,25 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rbmx.backends import Batches, Memory, NegativePhase, Offsets, Outcome, Rows, State, backend_for, trains_natively
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
+from rbmx.samplers import CD
+from rbmx.samplers.clamped import has_missing
 from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
-from rbmx.training.measuring import (
-    VALIDATION_ROWS,
-    first_rows,
-    leading_blocks,
-    log_odds,
-    means,
-    reconstruction_and_energy,
-)
+from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, means, reconstruction_and_energy
 from rbmx.training.penalties import dropout, in_python
+from rbmx.training.starting import start_at_data
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -59,7 +58,7 @@ def train(
 
     Args:
         params: changed in place.
-        data: anything rbmx.data.open_source takes.
+        data: anything rbmx.data.open_source takes; NaN in real values is a missing entry, which is summed out.
         config: settings; default TrainConfig().
         state: of an earlier run with the same settings, to go on from to the bit.
         validation: data to measure after each epoch.
@@ -97,6 +96,8 @@ class Trainer:
         self.dataset: Dataset = self._open(data)
         self.history: list[EpochRecord] = []
         self._backend = backend_for(params, config.engine, reproducible=config.reproducible)
+        if params.visible == "counts":
+            _refuse_for_counts(config)
         self.config = config.with_centering(
             native=self.dataset.kind == "bits" and trains_natively(params, config.engine),
             state_has_offsets=None if state is None else state.offsets is not None,
@@ -176,15 +177,22 @@ class Trainer:
         )
         before = deepcopy((state.chains, state.offsets, state.memory))  # a diverged run gives back what it had
         kept = State(state.velocity, state.chains, state.squares, state.offsets, state.memory)
-        outcome = self._backend.train(
-            self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
-        )
+        outcome = self._train(window, batches, kept)
         if outcome.name == "diverged":
             state.chains, state.offsets, state.memory = before
             raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:
             raise outcome.exception
+
+    def _train(self, window: Window, batches: Batches, kept: State) -> Outcome:
+        def report(done: int) -> None:
+            self._report(done, len(window.order))
+
+        if not has_missing(window.rows):
+            return self._backend.train(self.params, window.rows, batches, kept, report)
+        steps = self.config.clamped_steps
+        return train_completing(self._backend, self.params, window.rows, batches, kept, steps, report)
 
     def _advance(self, outcome: Outcome, kept: State, rows: int) -> None:
         state, config = self.state, self.config
@@ -212,7 +220,7 @@ class Trainer:
                 function(self, *arguments)
 
     def _open(self, data: Any) -> Dataset:
-        dataset = open_source(data, unbounded=self.params.visible != "bernoulli")
+        dataset = open_source(data, unit=self.params.visible_unit, missing=True)
         if dataset.n_visible != self.params.n_visible:
             raise DataError(
                 f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
@@ -221,8 +229,10 @@ class Trainer:
 
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config
-        if config.visible_bias == "data" and self.params.visible == "bernoulli" and not self.params.visible_bias.any():
-            self.params.visible_bias[...] = log_odds(leading_blocks(self.dataset))
+        if self.dataset.kind == "real":
+            require_known_columns(self.dataset)
+        if config.visible_bias == "data" and not self.params.visible_bias.any():
+            start_at_data(self.params, leading_blocks(self.dataset), self.dataset.name)
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))
         update, zeros = config.update(1.0), self.params.zeros
         return TrainState(
@@ -242,9 +252,9 @@ class Trainer:
 
     def _initial_offsets(self) -> Offsets:
         """The data's means, and those of the hidden units given them."""
-        visible = means(leading_blocks(self.dataset))
-        hidden = self._backend.hidden_mean(self.params, visible[None, :])[0]
-        return Offsets(visible, hidden)
+        mean = means(leading_blocks(self.dataset))[None, :]
+        visible = self.params.visible_unit.statistic(mean.astype(np.float64))[0].astype(np.float32)
+        return Offsets(visible, self._backend.hidden_mean(self.params, mean)[0])
 
     def _resumed(self, state: TrainState) -> TrainState:
         config = self.config
@@ -279,3 +289,13 @@ class Trainer:
 
 def _units(rows: Rows) -> int:
     return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
+
+
+def _refuse_for_counts(config: TrainConfig) -> None:
+    """ValueError for what does not know that a row's total multiplies the hidden biases."""
+    if not isinstance(config.sampler, CD):
+        raise ValueError(f"sampler: chains of counts need a row's total; expected CD(k), got {config.sampler}")
+    if config.centering:
+        raise ValueError(f"centering: counts take plain gradients, got a rate of {config.centering:g}")
+    if dropout(config.penalties):
+        raise ValueError("penalties: counts do not go with Dropout")

@@ -62,7 +62,7 @@ def test_variances_of_any_scale_are_found_and_stay(variance: float, momentum: fl
     shapes = np.where(rng.random((1000, 1)) < 0.5, 1.0, -1.0) * 2 + rng.normal(size=(1000, 4))
     rows = shapes * np.sqrt(variance / 5)
     params = RBMParams.initial(4, 3, key=Key(3), visible="gaussian(learned)")
-    result = train(params, rows, TrainConfig(60, 20, optimizer=SGD(0.05 * (1 - momentum), momentum), seed=5))
+    result = train(params, rows, TrainConfig(30, 20, optimizer=SGD(0.1 * (1 - momentum), momentum), seed=5))
     assert params.log_variance is not None
     found = np.exp(params.log_variance.astype(float))
     np.testing.assert_allclose(found, variance / 5, rtol=0.35)

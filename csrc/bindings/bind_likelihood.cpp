@@ -93,8 +93,8 @@ double log_partition(const py::array& weight, const py::array& bias, const py::a
   {
     const py::gil_scoped_release release;
     Team threads = team((std::int64_t{1} << std::min<std::int64_t>(e.n, 20)) * e.others);
-    log_z = reference ? ref::log_partition(e)
-                      : kernels().log_partition(threads, e, watcher.monitor());
+    log_z =
+        reference ? ref::log_partition(e) : kernels().log_partition(threads, e, watcher.monitor());
   }
   if (std::isnan(log_z)) raise(watcher);
   return log_z;

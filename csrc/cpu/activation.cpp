@@ -30,7 +30,8 @@ void settle_ties(const Projection& p, const Group& group, int begin, int end, co
   philox_lanes(first_unit, group.number, place.step, stream, place.key, call);
   philox_lanes(first_unit, group.number, place.step, stream | kTieBit, place.key, tie_call);
   for (int turn = begin; turn < end; ++turn) {
-    const Floats scaled = sigmoid(pre_activation(p, group.sums + turn * group.width, bias)) * 65536.0f;
+    const Floats scaled =
+        sigmoid(pre_activation(p, group.sums + turn * group.width, bias)) * 65536.0f;
     const Ints threshold = truncate(scaled), draw = draw16(call, turn);
     const Floats fraction = (scaled - to_floats(threshold)) * 65536.0f;
     const std::uint32_t ones =

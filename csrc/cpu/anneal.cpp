@@ -47,7 +47,8 @@ void add_differences(const Walker& w, std::int64_t panel, const std::int32_t* su
     Eight parts = w.parts[row];
     for (std::int64_t i = 0; i < w.up.width; i += kLanes) {
       const Floats now = pre_activation(w.up, sums + i, load<Floats>(w.up.bias + unit0 + i));
-      const Floats then = pre_activation(w.before, sums + i, load<Floats>(w.before.bias + unit0 + i));
+      const Floats then =
+          pre_activation(w.before, sums + i, load<Floats>(w.before.bias + unit0 + i));
       const Floats difference = softplus(now) - softplus(then);
       for (int eight = 0; eight < kLanes / kParts; ++eight) parts += eight_of(difference, eight);
     }
@@ -67,7 +68,8 @@ double base_energy(const Model& model, const float* base, const std::uint64_t* v
   return sum;
 }
 
-// One temperature for a block of rows; place speaks of its first row, sample: whether chains move on.
+// One temperature for a block of rows; place speaks of its first row, sample: whether chains move
+// on.
 void step(Walker& w, const Model& model, const AnnealingPath& path, std::int64_t k,
           const MutableBits& v, const Place& place, bool sample, double* log_weights) {
   const double last = path.betas[k - 1], beta = path.betas[k];

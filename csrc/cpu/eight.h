@@ -21,7 +21,9 @@ RBMX_INLINE double total_of(Eight parts) {
 // lanes 8 i to 8 i + 7
 RBMX_INLINE Eight eight_of(Floats lanes, std::int64_t i) {
   EightFloats some;
-  std::memcpy(&some, reinterpret_cast<const char*>(&lanes) + sizeof some * static_cast<std::size_t>(i), sizeof some);
+  std::memcpy(&some,
+              reinterpret_cast<const char*>(&lanes) + sizeof some * static_cast<std::size_t>(i),
+              sizeof some);
   return __builtin_convertvector(some, Eight);
 }
 

@@ -33,8 +33,8 @@ void free_energy(Team& team, const Model& model, const Bits& visible, double* ou
         for (std::int64_t row = 0; row < rows; ++row) {
           for (std::int64_t unit = unit0; unit < smaller(unit0 + p.width, p.n_out);
                unit += kLanes) {
-            const Floats term = softplus(pre_activation(p, block.sums + row * p.width + unit - unit0,
-                                                        load<Floats>(p.bias + unit)));
+            const Floats term = softplus(pre_activation(
+                p, block.sums + row * p.width + unit - unit0, load<Floats>(p.bias + unit)));
             const std::int64_t live = smaller(kLanes, p.n_out - unit);
             for (std::int64_t lane = 0; lane < live; ++lane)
               out[first + row] -= static_cast<double>(term[lane]);

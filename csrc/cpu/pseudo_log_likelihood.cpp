@@ -13,17 +13,18 @@ namespace RBMX_ISA {
 
 namespace {
 
-inline constexpr std::int64_t kRows = 512;   // whose p and q are held at once
-inline constexpr std::int64_t kTile = 32;    // visible units whose exponentials are held at once
-inline constexpr int kAtOnce = 4;            // rows that are multiplied side by side
+inline constexpr std::int64_t kRows = 512;  // whose p and q are held at once
+inline constexpr std::int64_t kTile = 32;   // visible units whose exponentials are held at once
+inline constexpr int kAtOnce = 4;           // rows that are multiplied side by side
 
 struct Factors {
   std::int64_t vectors;  // Eights for each row of hidden units
   std::int64_t fold;     // factors of a part between two logarithms
   Eight* p;              // (kRows, vectors)
   Eight* q;
-  Eight* powers;  // (2, kTile, vectors) exp(W_ji) for units that are off, exp(-W_ji) where they are on
-  Eight* parts;   // (kRows,) of the sums over visible units
+  Eight*
+      powers;  // (2, kTile, vectors) exp(W_ji) for units that are off, exp(-W_ji) where they are on
+  Eight* parts;  // (kRows,) of the sums over visible units
 };
 
 // p and q of a block of rows of the chunk; padding keeps p = 0, q = 1
@@ -34,8 +35,8 @@ void split(const Projection& up, const RowBlock& block, std::int64_t rows, const
     const std::int64_t unit0 = panel * up.width;
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t i = 0; i < up.width && unit0 + i < up.n_out; i += kLanes) {
-        const Floats x = pre_activation(up, block.sums + row * up.width + i,
-                                        load<Floats>(up.bias + unit0 + i));
+        const Floats x =
+            pre_activation(up, block.sums + row * up.width + i, load<Floats>(up.bias + unit0 + i));
         for (std::int64_t eight = 0; eight < kLanes / kParts; ++eight) {
           const std::int64_t k = (unit0 + i) / kParts + eight;
           if (k >= f.vectors) break;

@@ -2,9 +2,9 @@
 // both sides are those of p_beta (rbmx/kernels.h)
 #include <vector>
 
+#include "rbmx/partial_sums.h"
 #include "ref/half_step.h"
 #include "ref/ref.h"
-#include "rbmx/partial_sums.h"
 
 namespace rbmx {
 namespace ref {
@@ -33,7 +33,8 @@ void anneal(const Model& model, const AnnealingPath& path, MutableBits visible, 
       double base = 0, parts[kParts] = {};
       for (std::int64_t i = 0; i < model.n_visible; ++i) {
         if (get_bit(v, i))
-          base += static_cast<double>(model.visible_bias[i]) - static_cast<double>(path.base_bias[i]);
+          base +=
+              static_cast<double>(model.visible_bias[i]) - static_cast<double>(path.base_bias[i]);
       }
       for (std::int64_t j = 0; j < model.n_hidden; ++j) {
         const std::int64_t sum = active_sum(model, Side::hidden, v, j);
@@ -47,7 +48,8 @@ void anneal(const Model& model, const AnnealingPath& path, MutableBits visible, 
       if (k + 1 == path.n_betas) break;
       for (std::int64_t i = 0; i < model.n_visible; ++i) {
         const float bias = tempered(beta, path.base_bias[i], model.visible_bias[i]);
-        const float x = at_temperature(beta, bias, active_sum(model, Side::visible, hidden.data(), i));
+        const float x =
+            at_temperature(beta, bias, active_sum(model, Side::visible, hidden.data(), i));
         set_bit(v, i, draw(sigmoid(x), here, row, i, 2));
       }
     }

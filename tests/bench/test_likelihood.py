@@ -10,7 +10,7 @@ from rbmx.bits import PackedBits
 from rbmx.likelihood import log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
-from rbmx.samplers import CD
+from rbmx.training import TrainConfig
 
 IMAGES = (np.random.default_rng(0).random((300, 40)) < 0.3).astype(np.uint8)
 
@@ -27,9 +27,7 @@ def test_the_other_ways_of_annealing_find_log_z_too(way: object) -> None:
 
 
 def test_monitored_training_reports_cost_and_coverage(capsys: pytest.CaptureFixture[str]) -> None:
-    found = monitored(
-        PackedBits.pack(IMAGES), sampler=CD(1), learning_rate=0.05, epochs=2, n_hidden=20, temperatures=200, chains=50
-    )
+    found = monitored(PackedBits.pack(IMAGES), TrainConfig(epochs=2), n_hidden=20, temperatures=200, chains=50)
     assert found["checks"] == 2 and found["covered"] == 2
     assert float(str(found["cost_percent"])) > 5 and found["within"] is False  # a machine this small trains in no time
     printed = capsys.readouterr().out

@@ -13,7 +13,6 @@ from rbmx.bits import PackedBits
 from rbmx.likelihood import Estimate, log_partition, stack_lower_bound
 from rbmx.params import RBMParams
 from rbmx.rng import Key
-from rbmx.units import unit_type
 
 
 def states(n: int) -> Any:
@@ -22,8 +21,8 @@ def states(n: int) -> Any:
 
 def conditional(layer: RBMParams, v: Any, h: Any) -> Any:
     """log p(v | h) for all rows of v and of h, (v, h)."""
-    unit, x = unit_type(layer.visible), h @ layer.weight.astype(np.float64) + layer.visible_bias
-    return v @ x.T - (unit.energy(v).sum(1)[:, None] + unit.cumulant(x).sum(1)[None, :])
+    unit, x = layer.visible_unit, h @ layer.weight.astype(np.float64) + layer.visible_bias
+    return v @ x.T - (unit.energy(v)[:, None] + unit.cumulant(x)[None, :])
 
 
 def posterior(layer: RBMParams, v: Any, h: Any) -> Any:

@@ -151,8 +151,8 @@ def test_normal_log_weights_give_the_mean_that_few_chains_do_not_see() -> None:
     found = [lognormal_mean(rng.normal(0, np.sqrt(3), 16), "normal") for _ in range(64)]
     # the standard error of one run is 0.75, so that of the mean of 64 is below 0.1
     assert np.mean([estimate.value for estimate in found]) == pytest.approx(1.5, abs=0.3)
-    assert sum(estimate.low <= 1.5 <= estimate.high for estimate in found) >= 60
-    assert found[0].high - found[0].low == pytest.approx(2 * 2.9467 * found[0].standard_error, rel=1e-3)
+    assert sum(estimate.low <= 1.5 <= estimate.high for estimate in found) >= 62
+    assert all(estimate.high - estimate.value > estimate.value - estimate.low for estimate in found)
 
 
 def test_few_chains_are_less_biased_as_lognormal(machine: Any) -> None:

@@ -72,7 +72,8 @@ struct Statistics {
   std::int64_t* hidden;
 };
 
-// Asked now and then by one thread, between two minibatches in training; false stops the call there.
+// Asked now and then by one thread, between two minibatches in training; false stops the call
+// there.
 struct Monitor {
   bool (*keep_going)(void* context, std::int64_t done);
   void* context;
@@ -201,9 +202,9 @@ struct KernelTable {
   void (*free_energy)(Team&, const Model&, const Bits& visible, double* out);
   void (*cd_statistics)(Team&, const Model&, const Bits& visible, std::int64_t gibbs_steps,
                         const Place&, Statistics sums);
-  // log_weights_r += sum over the path's steps of F_before(v) - F_after(v), with a Gibbs step at each
-  // temperature but the first and the last; false where the monitor ended it. Monitor: steps of a
-  // chain.
+  // log_weights_r += sum over the path's steps of F_before(v) - F_after(v), with a Gibbs step at
+  // each temperature but the first and the last; false where the monitor ended it. Monitor: steps
+  // of a chain.
   bool (*anneal)(Team&, const Model&, const AnnealingPath&, MutableBits visible, const Place&,
                  const Monitor&, double* log_weights);
   // sum_i log p(v_i | v without i)

@@ -30,7 +30,7 @@ struct Pattern<double> {
 };
 
 inline constexpr double kRoundToInt64 = 6755399441055744.0;  // 1.5 * 2^52
-inline constexpr double kExp64Limit = 708.0;  // beyond it exp gives exp of the limit
+inline constexpr double kExp64Limit = 708.0;                 // beyond it exp gives exp of the limit
 
 // exp(x) = 2^n exp(r), exp(r) = 1 + 2 r P(r^2) / (Q(r^2) - r P(r^2))      (Moshier, Cephes)
 template <class F>
@@ -43,15 +43,15 @@ RBMX_ALWAYS_INLINE F exp64(F x) {
   const F r = (x - n * 6.93145751953125e-1) - n * 1.42860682030941723212e-6;
   const F z = r * r;
   const F p = r * ((z * 1.26177193074810590878e-4 + 3.02994407707441961300e-2) * z + 1.0);
-  const F q =
-      ((z * 3.00198505138664455042e-6 + 2.52448340349684104192e-3) * z + 2.27265548208155028766e-1) *
-          z +
-      2.0;
+  const F q = ((z * 3.00198505138664455042e-6 + 2.52448340349684104192e-3) * z +
+               2.27265548208155028766e-1) *
+                  z +
+              2.0;
   const F power = Pattern<F>::value((Pattern<F>::of(rounded) + 1023u) << 52);
   return (p / (q - p) * 2.0 + 1.0) * power;
 }
 
-// log(x) of a normal x > 0: x = 2^n (1 + f), s = f / (2 + f), log(1 + f) = 2 s + s R(s^2)   (fdlibm)
+// log(x) of a normal x > 0: x = 2^n (1 + f), s = f / (2 + f), log(1 + f) = 2 s + s R(s^2) (fdlibm)
 template <class F>
 RBMX_ALWAYS_INLINE F log64(F x) {
   using P = Pattern<F>;

@@ -16,7 +16,7 @@ from rbmx.bits import PackedBits
 from rbmx.likelihood import ais_log_partition, log_partition, pseudo_log_likelihood
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.samplers import CD, PCD, Sampler
+from rbmx.samplers import CD, PCD
 from rbmx.training import SGD, Callback, EpochRecord, LikelihoodMonitor, TrainConfig, Trainer, train
 
 __all__ = ["COST_LIMIT", "COVERED_LIMIT", "monitored", "run_likelihood"]
@@ -126,10 +126,8 @@ class _Snapshots(Callback):
 
 def monitored(
     rows: PackedBits,
+    config: TrainConfig,
     *,
-    sampler: Sampler,
-    learning_rate: float,
-    epochs: int,
     n_hidden: int = 500,
     temperatures: int = 10_000,
     chains: int = 100,
@@ -141,7 +139,6 @@ def monitored(
     """
     params = RBMParams.initial(rows.n_units, n_hidden, key=Key(0).fold_in(Purpose.INITIAL_WEIGHTS))
     monitor, snapshots = LikelihoodMonitor(), _Snapshots()
-    config = TrainConfig(epochs=epochs, sampler=sampler, optimizer=SGD(lr=learning_rate))
     history = train(params, rows, config, callbacks=[monitor, snapshots], progress=False).history
     cost = 100 * sum(check.seconds for check in monitor.checks) / sum(record.seconds for record in history)
     lines, covered = [], 0
@@ -170,14 +167,15 @@ def monitored(
         )
         print(f"  epoch {check.epoch}", file=sys.stderr, flush=True)
     print(
-        f"log Z after each epoch of {sampler} at {learning_rate:g}, {rows.n_units}-{n_hidden}; long: {temperatures:,}"
+        f"log Z of {rows.n_units}-{n_hidden} after each epoch of {config.sampler}, lr {config.optimizer.lr:g}; "
+        f"long run: {temperatures:,} temperatures, {chains} chains"
     )
     print(table(["epoch", "check", "interval", "long run", "effective", ""], lines))
     print(
         f"cost {cost:.1f} % of training; {covered} of {len(curves)} intervals hold the long run's value\n", flush=True
     )
     return {
-        "name": f"monitoring, {sampler}",
+        "name": f"monitoring, {config.sampler}",
         "cost_percent": cost,
         "covered": covered,
         "checks": len(curves),
@@ -220,9 +218,11 @@ def run_likelihood(
         _pseudo(params, rows[:10_000], min(rounds, 3)),
         monitored(
             rows,
-            sampler=PCD(1) if persistent else CD(1),
-            learning_rate=0.01 if persistent else 0.05,
-            epochs=epochs,
+            TrainConfig(
+                epochs=epochs,
+                sampler=PCD(1) if persistent else CD(1),
+                optimizer=SGD(lr=0.01 if persistent else 0.05),
+            ),
             temperatures=temperatures,
         ),
     ]

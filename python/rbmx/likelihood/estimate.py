@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rbmx.rng import Draws, Key
 
 __all__ = ["Estimate", "log_mean", "lognormal_mean"]
 
 SIGMAS = 3.0  # of an interval
 MARKOV = 6.6  # nats: P(mean > e^6.6 E[mean]) is below 0.00135, that of three sigmas
 FEW_EFFECTIVE = 10.0  # below it a handful of chains carry the mean
-NORMAL_99 = 2.5758293035489004  # a normal variable stays within so many standard deviations 99 times in 100
+PIVOTS = 4000  # draws that the quantiles of an interval are read from
 
 
 class Estimate(NamedTuple):
@@ -69,29 +72,30 @@ def log_mean(log_weights: NDArray[np.float64], method: str) -> Estimate:
 def lognormal_mean(log_weights: NDArray[np.float64], method: str) -> Estimate:
     """log E[exp(x)] = m + s^2 / 2 from a few values x that are normal: the log weights of a fine path nearly are.
 
-    A log weight is the sum of many small and nearly independent steps (Crooks 1999 for the physics of it), and where it
-    is normal the second cumulant says what rare large weights would bring before any was met: with few chains this is
-    far less biased than the log of their mean. The interval is Student's at 99 %, of standard error
-    sqrt(s^2 / n + s^4 / (2 (n - 1))).
+    A log weight is the sum of many small and nearly independent steps, and where it is normal the second cumulant says
+    what rare large weights would bring before any was met: with few chains this is far less biased than the log of
+    their mean. The interval is one of 99 % and reaches further up than down: quantiles of m + Z s / sqrt(n X) +
+    s^2 / (2 X) with Z normal and X chi-square over its n - 1 degrees of freedom (Krishnamoorthy and Mathew 2003,
+    "Inferences on the means of lognormal distributions using generalized p-values and generalized confidence
+    intervals").
     """
     n = len(log_weights)
     mean, variance = float(log_weights.mean()), float(log_weights.var(ddof=1))
-    value, error = mean + variance / 2, math.sqrt(variance / n + variance**2 / (2 * (n - 1)))
-    reach = _student_99(n - 1) * error
-    return Estimate(value, value - reach, value + reach, method, error, _effective_sample_size(log_weights))
+    error = math.sqrt(variance / n + variance**2 / (2 * (n - 1)))
+    of_mean, of_variance = _pivots(n)
+    low, high = mean + np.quantile(math.sqrt(variance) * of_mean + variance * of_variance, (0.005, 0.995))
+    effective = _effective_sample_size(log_weights)
+    return Estimate(mean + variance / 2, float(low), float(high), method, error, effective)
+
+
+@lru_cache(maxsize=8)
+def _pivots(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Z / sqrt(n X) and 1 / (2 X): the same draws always, so that an interval is a function of its weights."""
+    normals = Draws(Key(0), 0, 0, 0).normal(PIVOTS, n)
+    x = np.square(normals[:, 1:]).sum(axis=1) / (n - 1)
+    return normals[:, 0] / np.sqrt(n * x), 0.5 / x
 
 
 def _effective_sample_size(log_weights: NDArray[np.float64]) -> float:
     shares = np.exp(log_weights - log_weights.max())
     return float(shares.sum()) ** 2 / float(np.square(shares).sum())
-
-
-def _student_99(freedom: int) -> float:
-    """The 0.995 quantile of Student's t, by the expansion in 1 / freedom: three digits from 7 degrees on."""
-    z = NORMAL_99
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + terms[0] / freedom + terms[1] / freedom**2 + terms[2] / freedom**3

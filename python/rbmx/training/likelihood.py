@@ -53,7 +53,7 @@ class LikelihoodMonitor(Callback):
         checks: the LikelihoodChecks so far. Noise belongs to the seed of the run and the epoch.
     """
 
-    def __init__(self, data: Any = None, *, every: int = 1, chains: int = 16, temperatures: int = 250) -> None:
+    def __init__(self, data: Any = None, *, every: int = 1, chains: int = 16, temperatures: int = 140) -> None:
         for name, value, least in (("every", every, 1), ("chains", chains, 8), ("temperatures", temperatures, 2)):
             if value < least:
                 raise ValueError(f"{name}: expected {least} or more, got {value}")

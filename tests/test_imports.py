@@ -26,7 +26,8 @@ BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint"}
-BELOW["rbm"] = BELOW["layer"] | {"layer"}
+BELOW["ops"] = BELOW["layer"] | {"layer"}
+BELOW["rbm"] = BELOW["ops"] | {"ops"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs"}
@@ -91,7 +92,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 
 
 ROOMS: dict[str, Callable[[str], bool]] = {
-    "torch": lambda m: m in ("rbmx.rbm", "rbmx.layer", "rbmx.data.torch") or m.startswith("rbmx.bench."),
+    "torch": lambda m: m in ("rbmx.rbm", "rbmx.ops", "rbmx.layer", "rbmx.data.torch") or m.startswith("rbmx.bench."),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),

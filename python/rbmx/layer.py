@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
@@ -16,7 +15,7 @@ try:
 except ImportError as error:  # pragma: no cover - an environment without torch
     raise ImportError("rbmx.RBM needs torch: pip install 'rbmx[torch]'; rbmx.train works without") from error
 
-__all__ = ["RBMLayer", "torch_seed"]
+__all__ = ["RBMLayer", "torch_seed", "unit_mean"]
 
 
 class RBMLayer(nn.Module):
@@ -48,7 +47,7 @@ class RBMLayer(nn.Module):
 
     def reset_parameters(self) -> None:
         """Weights near N(0, 0.01^2) from the seed (or torch's generator), biases zero."""
-        seed = torch_seed() if self._seed is None else self._seed
+        seed = int(torch_seed()) if self._seed is None else self._seed
         initial = RBMParams.initial(self.n_visible, self.n_hidden, key=Key(seed).fold_in(Purpose.INITIAL_WEIGHTS))
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(initial.weight))
@@ -68,11 +67,11 @@ class RBMLayer(nn.Module):
 
     def hidden_mean(self, v: Tensor) -> Tensor:
         """E[h | v], (rows, n_hidden), differentiable."""
-        return _mean(self._hidden_unit.name, self._hidden_input(v))
+        return unit_mean(self._hidden_unit.name, self._hidden_input(v))
 
     def visible_mean(self, h: Tensor) -> Tensor:
         """E[v | h], (rows, n_visible), differentiable."""
-        return _mean(self._visible_unit.name, self._visible_input(h))
+        return unit_mean(self._visible_unit.name, self._visible_input(h))
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """E(v, h), (rows,), differentiable."""
@@ -98,12 +97,13 @@ class RBMLayer(nn.Module):
         return values.to(self.weight.dtype)
 
 
-def torch_seed() -> int:
-    """A seed from torch's global generator, so that torch.manual_seed rules."""
-    return int(torch.randint(2**63 - 1, (), dtype=torch.int64))
+def torch_seed() -> Tensor:
+    """A seed from torch's global generator, so that torch.manual_seed rules; an int64 scalar."""
+    return torch.randint(2**63 - 1, (), dtype=torch.int64, device="cpu")
 
 
-def _mean(unit: str, x: Tensor) -> Tensor:
+def unit_mean(unit: str, x: Tensor) -> Tensor:
+    """E[s | x] of a unit type at the inputs x."""
     return torch.sigmoid(x) if unit == "bernoulli" else x
 
 
@@ -112,4 +112,4 @@ def _energy(unit: str, s: Tensor) -> Tensor:
 
 
 def _cumulant(unit: str, x: Tensor) -> Tensor:
-    return nn.functional.softplus(x) if unit == "bernoulli" else x * x / 2 + float(np.log(2 * np.pi)) / 2
+    return nn.functional.softplus(x) if unit == "bernoulli" else x * x / 2 + math.log(2 * math.pi) / 2

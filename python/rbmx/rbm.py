@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmx.backends import Rows, as_array, backend_for
-from rbmx.bits import PackedBits
+from rbmx import ops
+from rbmx.backends import Rows
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
-from rbmx.rng import Key, Purpose
+from rbmx.rng import Key
 from rbmx.samplers import Sampler, sampler_from
 from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
@@ -76,28 +76,22 @@ class RBM(RBMLayer):
     @torch.no_grad()
     def sample_hidden(self, v: Tensor, seed: int | None = None) -> Tensor:
         """h ~ p(h | v), (rows, n_hidden). An int seed repeats exactly; None never repeats."""
-        return self._half_step("hidden", v, self._key(seed))
+        self._as_rows(v, "v", self.n_visible)
+        return self._half_step("hidden", v, self._noise(seed))
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
         """v ~ p(v | h), (rows, n_visible). An int seed repeats exactly; None never repeats."""
-        return self._half_step("visible", h, self._key(seed))
+        self._as_rows(h, "h", self.n_hidden)
+        return self._half_step("visible", h, self._noise(seed))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1, seed: int | None = None) -> Tensor:
         """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        key = self._key(seed)
         self._as_rows(v, "v", self.n_visible)
-        if self._is_native():
-            params = self._params()
-            rows = backend_for(params).gibbs(params, self._rows(v), steps, key)
-            return self._tensor(rows)
-        generator = self._generator(key)
-        for _ in range(steps):
-            v = self._torch_sample("visible", self._torch_sample("hidden", v, generator), generator)
-        return v
+        return self._gibbs(v, steps, self._noise(seed))
 
     @torch.no_grad()
     def sample(
@@ -119,19 +113,19 @@ class RBM(RBMLayer):
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
-        key = self._key(seed)
+        key = self._noise(seed)
         fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
-        start = self._half_step("visible", fair, key.fold_in(1))
+        start = self._half_step("visible", fair, ops.fold_in(key, 1))
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
-            return self.gibbs(start, steps, seed=key.fold_in(2).seed)
+            return self._gibbs(start, steps, ops.fold_in(key, 2))
         given = torch.as_tensor(given, dtype=self.weight.dtype, device=self.weight.device)
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
         v = torch.where(mask, given, start)
         for step in range(steps):
-            v = torch.where(mask, given, self.gibbs(v, 1, seed=key.fold_in(step + 3).seed))
+            v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))
         return v
 
     @torch.no_grad()
@@ -139,22 +133,15 @@ class RBM(RBMLayer):
         """E[v | E[h | v]], the mean-field reconstruction, (rows, n_visible)."""
         return self.visible_mean(self.hidden_mean(v))
 
-    def _half_step(self, side: str, given: Tensor, key: Key) -> Tensor:
-        self._as_rows(given, "v" if side == "hidden" else "h", self.n_visible if side == "hidden" else self.n_hidden)
-        if not self._is_native():
-            return self._torch_sample(side, given, self._generator(key))
-        params = self._params()
-        backend = backend_for(params)
-        draw = backend.sample_hidden if side == "hidden" else backend.sample_visible
-        return self._tensor(draw(params, self._rows(given), key))
+    def _half_step(self, side: str, given: Tensor, key: Tensor) -> Tensor:
+        self._tell_slow("sampling runs through torch")
+        sampled: Tensor = ops.half_step(given, *self._machine(), key, side, *self._units())
+        return sampled
 
-    def _torch_sample(self, side: str, given: Tensor, generator: torch.Generator) -> Tensor:
-        mean = self.hidden_mean(given) if side == "hidden" else self.visible_mean(given)
-        unit = self._hidden_unit if side == "hidden" else self._visible_unit
-        if unit.name == "gaussian":
-            return mean + torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        noise = torch.rand(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return (noise < mean).to(mean.dtype)
+    def _gibbs(self, v: Tensor, steps: int, key: Tensor) -> Tensor:
+        self._tell_slow("sampling runs through torch")
+        sampled: Tensor = ops.gibbs(v, *self._machine(), key, steps, *self._units())
+        return sampled
 
     # training
 
@@ -220,9 +207,8 @@ class RBM(RBMLayer):
                 visible_bias=visible_bias,
                 buffer_bytes=buffer_bytes,
             )
-        native = self._is_native()
-        if not native:
-            self._tell_slow("fit")
+        native = ops.runs_natively(*self._machine())
+        self._tell_slow("fit trains a float32 copy on the CPU")
         params = self._params() if native else self._params_copy()
         try:
             result = train(
@@ -254,23 +240,11 @@ class RBM(RBMLayer):
         v = self._as_rows(v, "v", self.n_visible)
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
-        key = self._key(seed)
-        if self._is_native():
-            params = self._params()
-            sums = backend_for(params).cd_statistics(params, self._rows(v), k, key)
-            gradients = [torch.from_numpy(-s / sums.rows) for s in (sums.weight, sums.visible, sums.hidden)]
-        else:
-            generator = self._generator(key)
-            p0, h = self.hidden_mean(v), self._torch_sample("hidden", v, generator)
-            for _ in range(k):
-                v1 = self._torch_sample("visible", h, generator)
-                h = self._torch_sample("hidden", v1, generator)
-            p1, n = self.hidden_mean(v1), len(v)
-            gradients = [(p1.t() @ v1 - p0.t() @ v) / n, (v1 - v).mean(0), (p1 - p0).mean(0)]
-        for parameter, gradient in zip((self.weight, self.visible_bias, self.hidden_bias), gradients, strict=True):
-            gradient = gradient.to(parameter.dtype)
+        self._tell_slow("contrastive divergence runs through torch")
+        gradients = ops.contrastive_divergence(v, *self._machine(), self._noise(seed), k, *self._units())
+        for parameter, gradient in zip(self._machine(), gradients, strict=True):
             if parameter.grad is None:
-                parameter.grad = gradient.clone()
+                parameter.grad = gradient
             else:
                 parameter.grad.add_(gradient)
 
@@ -322,13 +296,13 @@ class RBM(RBMLayer):
             start=None if rows is None else rows[:chains],
             temperatures=temperatures,
             chains=chains,
-            key=self._key(seed),
+            key=ops.as_key(self._noise(seed)),
             base_bias=log_odds([rows]) if binary and rows is not None else None,
         )
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""
-        values = pseudolikelihood.pseudo_log_likelihood(self._params_copy(), self._rows(v))
+        values = pseudolikelihood.pseudo_log_likelihood(self._params_copy(), ops.as_rows(v))
         return torch.from_numpy(values)
 
     # files
@@ -349,9 +323,11 @@ class RBM(RBMLayer):
 
     # the border to the kernels
 
-    def _is_native(self) -> bool:
-        """Whether the kernels can work on the parameters' own memory."""
-        return all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in self.parameters())
+    def _machine(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.weight, self.visible_bias, self.hidden_bias
+
+    def _units(self) -> tuple[str, str]:
+        return self._visible_unit.name, self._hidden_unit.name
 
     def _params(self) -> RBMParams:
         """The parameters as arrays that share their memory."""
@@ -366,8 +342,7 @@ class RBM(RBMLayer):
             array(self.weight),
             array(self.visible_bias),
             array(self.hidden_bias),
-            self._visible_unit.name,
-            self._hidden_unit.name,
+            *self._units(),
         )
 
     def _take_back(self, params: RBMParams, *, copied: bool) -> None:
@@ -380,42 +355,28 @@ class RBM(RBMLayer):
                 else:
                     torch.autograd.graph.increment_version(parameter)
 
-    def _rows(self, values: Tensor) -> Rows:
-        array = values.detach().cpu().to(torch.float32).contiguous().numpy()
-        if array.ndim != 2:
-            raise ValueError(f"expected (rows, units), got {tuple(values.shape)}")
-        binary = bool(np.all((array == 0) | (array == 1)))
-        return PackedBits.pack(array) if binary else array
-
-    def _tensor(self, rows: Rows) -> Tensor:
-        return torch.from_numpy(as_array(rows)).to(self.weight.device, self.weight.dtype)
-
-    def _tell_slow(self, what: str) -> None:
-        if self._told_slow:
+    def _tell_slow(self, how: str) -> None:
+        """Warn once that parameters without a native path take a slower one; a compiled program says nothing."""
+        if self._told_slow or torch.compiler.is_compiling() or ops.runs_natively(*self._machine()):
             return
         self._told_slow = True
-        device, dtype = self.weight.device, self.weight.dtype
-        how = "trains a float32 copy on the CPU" if what == "fit" else "runs through torch"
-        warnings.warn(f"rbmx: {what} {how}: no native path for {dtype} on {device}", stacklevel=3)
+        warnings.warn(f"rbmx: {how}: no native path for {self.weight.dtype} on {self.weight.device}", stacklevel=3)
 
     # seeds
 
-    def _key(self, seed: int | None) -> Key:
+    def _noise(self, seed: int | None) -> Tensor:
         """The key of one call: an int seed as it is, else a fresh one that is never used again."""
         if seed is not None:
-            return Key(seed)
+            return ops.key_tensor(Key(seed))
         self.noise_counter += 1
-        base = Key(torch_seed() if self._seed is None else self._seed)
-        return base.fold_in(Purpose.SAMPLING).fold_in(int(self.noise_counter))
+        base = torch_seed() if self._seed is None else ops.key_tensor(Key(self._seed))
+        key: Tensor = ops.noise_key(base, self.noise_counter)
+        return key
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:
             return seed
-        return torch_seed() if self._seed is None else self._seed
-
-    def _generator(self, key: Key) -> torch.Generator:
-        self._tell_slow("sampling")
-        return torch.Generator(device=self.weight.device).manual_seed(key.seed & (2**63 - 1))
+        return int(torch_seed()) if self._seed is None else self._seed
 
 
 class _Remember:

@@ -24,13 +24,14 @@ BELOW["samplers"] = BELOW["backends"] | {"backends"}
 BELOW["likelihood"] = BELOW["backends"] | {"backends"}
 BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
+BELOW["sklearn"] = BELOW["training"] | {"training"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint"}
 BELOW["ops"] = BELOW["layer"] | {"layer"}
 BELOW["rbm"] = BELOW["ops"] | {"ops"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
-BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs"}
+BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
 
 
@@ -97,7 +98,7 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),
     "mrjob": lambda m: m == "rbmx.jobs.train_job",
-    "sklearn": lambda m: m == "rbmx.sklearn" or m.startswith("rbmx.bench."),
+    "sklearn": lambda m: m.startswith(("rbmx.sklearn", "rbmx.bench.")),
     "scipy": lambda m: m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),
     "pyarrow": lambda m: m.startswith("rbmx.bench."),

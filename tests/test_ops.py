@@ -82,6 +82,19 @@ def test_differentiable_methods_compile_to_one_graph_with_their_gradients(name):
     torch.testing.assert_close(gradients, torch.autograd.grad(expected.sum(), values))
 
 
+@pytest.mark.parametrize("visible", ["softmax(3)", "gaussian(learned)", "gaussian*2 + softmax(3) + bernoulli"])
+@pytest.mark.parametrize("hidden", ["relu", "spin"])
+def test_every_unit_type_compiles_and_samples(visible, hidden):
+    rbm = machine(visible, hidden)
+    h = rbm.sample_hidden(torch.zeros(3, 6), seed=1)
+    v = rbm.sample_visible(h, seed=2)
+    compiled = torch.compile(rbm.free_energy, backend=BACKEND, fullgraph=True)
+    torch.testing.assert_close(compiled(v), rbm.free_energy(v))
+    key = ops.key_tensor(Key(9))
+    torch.library.opcheck(ops.gibbs, (v, parameters_of(rbm), key, 2, visible, hidden))
+    torch.library.opcheck(ops.contrastive_divergence, (v, parameters_of(rbm), key, 2, visible, hidden))
+
+
 def test_a_network_with_a_machine_in_it_compiles_to_one_graph():
     net = torch.nn.Sequential(machine(), torch.nn.Linear(4, 2))
     compiled = torch.compile(net, backend=BACKEND, fullgraph=True)
@@ -111,7 +124,7 @@ def test_an_exported_layer_takes_any_number_of_rows(tmp_path):
 
 def parameters_of(rbm):
     """Without gradients, as the methods pass them: samples have none, and going back through them is an error."""
-    return rbm.weight.detach(), rbm.visible_bias.detach(), rbm.hidden_bias.detach()
+    return [p.detach() for p in rbm.parameters()]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -121,11 +134,11 @@ def test_opcheck_of_every_operator(visible, hidden, dtype):
     v, h = bits().to(dtype), bits(3, 4).to(dtype)
     units = (visible, hidden)
     for operator, values in [
-        (ops.half_step, (v, *p, key, "hidden", *units)),
-        (ops.half_step, (h, *p, key, "visible", *units)),
-        (ops.gibbs, (v, *p, key, 0, *units)),
-        (ops.gibbs, (v, *p, key, 2, *units)),
-        (ops.contrastive_divergence, (v, *p, key, 2, *units)),
+        (ops.half_step, (v, p, key, "hidden", *units)),
+        (ops.half_step, (h, p, key, "visible", *units)),
+        (ops.gibbs, (v, p, key, 0, *units)),
+        (ops.gibbs, (v, p, key, 2, *units)),
+        (ops.contrastive_divergence, (v, p, key, 2, *units)),
         (ops.fold_in, (key, 3)),
         (ops.noise_key, (key, torch.tensor(5))),
     ]:
@@ -199,11 +212,11 @@ def test_a_training_step_compiles_to_one_graph():
     """The gradient as a value, for a loop that holds its own parameters."""
     rbm = machine()
 
-    def step(v, weight, visible_bias, hidden_bias, key):
-        gradients = ops.contrastive_divergence(v, weight, visible_bias, hidden_bias, key, 1, "bernoulli", "bernoulli")
-        return [p - 0.1 * g for p, g in zip((weight, visible_bias, hidden_bias), gradients, strict=True)]
+    def step(v, parameters, key):
+        gradients = ops.contrastive_divergence(v, parameters, key, 1, "bernoulli", "bernoulli")
+        return [p - 0.1 * g for p, g in zip(parameters, gradients, strict=True)]
 
-    values = (bits(), *parameters_of(rbm), ops.key_tensor(Key(2)))
+    values = (bits(), parameters_of(rbm), ops.key_tensor(Key(2)))
     compiled = torch.compile(step, backend=BACKEND, fullgraph=True)
     for a, b in zip(compiled(*values), step(*values), strict=True):
         torch.testing.assert_close(a, b)

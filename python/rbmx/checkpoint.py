@@ -54,7 +54,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     for name in checkpoint.arrays:
         if "/" not in name:
             raise ValueError(f"arrays: expected names with a '/', got {name!r}")
-    tensors = {name: getattr(params, name) for name in PARAMETERS} | checkpoint.arrays
+    tensors = {name: getattr(params, name) for name in params.names} | checkpoint.arrays
     about: dict[str, Any] = {
         "format": FORMAT,
         "visible": params.visible,
@@ -94,7 +94,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             raise CheckpointError(f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}")
         weight, visible_bias, hidden_bias = (tensors.pop(name) for name in PARAMETERS)
         arrays = {name: tensors.pop(name) for name in sorted(tensors) if "/" in name}
-        params = RBMParams(weight, visible_bias, hidden_bias, about["visible"], about["hidden"])
+        log_variance = tensors.pop("log_variance", None)
+        params = RBMParams(weight, visible_bias, hidden_bias, about["visible"], about["hidden"], log_variance)
         return Checkpoint(
             params,
             TrainState.from_tensors(tensors, about["state"]) if "state" in about else None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.rng import Key, draw32
+from rbmx.units import UnitType, unit_type
 
 __all__ = ["PARAMETERS", "RBMParams"]
 
@@ -24,7 +25,9 @@ class RBMParams:
         weight: W, float32 (n_hidden, n_visible), C-contiguous.
         visible_bias: b, float32 (n_visible,).
         hidden_bias: c, float32 (n_hidden,).
-        visible, hidden: names of the unit types (rbmx.units).
+        visible, hidden: specs of the unit types (rbmx.units).
+        log_variance: z, float32 (n_visible,), of visible units whose variance is learned, 0 beside them; None where
+            there are none.
     """
 
     weight: Float32s
@@ -32,6 +35,7 @@ class RBMParams:
     hidden_bias: Float32s
     visible: str = "bernoulli"
     hidden: str = "bernoulli"
+    log_variance: Float32s | None = None
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or 0 in self.weight.shape:
@@ -40,11 +44,34 @@ class RBMParams:
             "weight": self.weight.shape,
             "visible_bias": (self.n_visible,),
             "hidden_bias": (self.n_hidden,),
+            "log_variance": (self.n_visible,),
         }
-        for name, shape in shapes.items():
+        for name in self.names:
+            shape = shapes[name]
             array = getattr(self, name)
             if array.dtype != np.float32 or array.shape != shape or not array.flags.c_contiguous:
                 raise ValueError(f"{name}: expected C-contiguous float32 {shape}, got {array.dtype} {array.shape}")
+        visible, hidden = (unit_type(*side) for side in ((self.visible, self.n_visible), (self.hidden, self.n_hidden)))
+        if hidden.visible_only:
+            raise ValueError(f"hidden: {self.hidden} units are visible ones: {hidden.visible_only}")
+        if self.log_variance is None and visible.learned(self.n_visible).any():
+            raise ValueError(f"log_variance: expected float32 ({self.n_visible},) for {self.visible} units, got None")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the arrays there are."""
+        return PARAMETERS if self.log_variance is None else (*PARAMETERS, "log_variance")
+
+    @property
+    def visible_unit(self) -> UnitType:
+        """The visible unit type, with the learned variances."""
+        unit = unit_type(self.visible, self.n_visible)
+        return unit if self.log_variance is None else unit.scaled(self.log_variance.astype(np.float64))
+
+    @property
+    def hidden_unit(self) -> UnitType:
+        """The hidden unit type."""
+        return unit_type(self.hidden, self.n_hidden)
 
     @property
     def n_visible(self) -> int:
@@ -58,18 +85,11 @@ class RBMParams:
 
     def copy(self) -> RBMParams:
         """The same numbers in memory of their own."""
-        return RBMParams(
-            self.weight.copy(),
-            self.visible_bias.copy(),
-            self.hidden_bias.copy(),
-            self.visible,
-            self.hidden,
-        )
+        return replace(self, **{name: getattr(self, name).copy() for name in self.names})
 
     def zeros(self) -> RBMParams:
         """Zeros in the same shapes: a velocity at rest."""
-        weight, visible_bias, hidden_bias = (np.zeros_like(getattr(self, name)) for name in PARAMETERS)
-        return RBMParams(weight, visible_bias, hidden_bias, self.visible, self.hidden)
+        return replace(self, **{name: np.zeros_like(getattr(self, name)) for name in self.names})
 
     @classmethod
     def initial(
@@ -82,7 +102,7 @@ class RBMParams:
         visible: str = "bernoulli",
         hidden: str = "bernoulli",
     ) -> RBMParams:
-        """Weights near N(0, std^2), biases zero.
+        """Weights near N(0, std^2), biases zero, learned variances 1.
 
         A weight is the sum of twelve uniform numbers less six (Irwin and Hall) times std: exact in integers, so
         the same bytes on any machine.
@@ -100,4 +120,12 @@ class RBMParams:
             for stream in range(12):
                 total += draw32(key, start, stop - start, n_visible, stream=stream)
             weight[start:stop] = (total - 6 * 2**32) * (std * 2.0**-32)
-        return cls(weight, np.zeros(n_visible, np.float32), np.zeros(n_hidden, np.float32), visible, hidden)
+        learned = unit_type(visible, n_visible).learned(n_visible).any()
+        return cls(
+            weight,
+            np.zeros(n_visible, np.float32),
+            np.zeros(n_hidden, np.float32),
+            visible,
+            hidden,
+            np.zeros(n_visible, np.float32) if learned else None,
+        )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmx import ops
+from rbmx import ops, torch_units
 from rbmx.backends import Rows
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
@@ -27,6 +27,7 @@ from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import optimizer_from
 from rbmx.training.schedules import Schedule
+from rbmx.units.base import require_whole_groups
 
 __all__ = ["RBM", "load"]
 
@@ -34,19 +35,21 @@ __all__ = ["RBM", "load"]
 class RBM(RBMLayer):
     """p(v, h) = exp(-E(v, h)) / Z,  E(v, h) = U(v) - v.b + U(h) - h.c - h W v.
 
-    U is the unit type's own term: 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training and scoring
-    of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through torch,
-    and say so once.
+    U is the unit type's own term (docs/units.md): 0 for Bernoulli, s^2 / 2 for Gaussian units. Gibbs sampling, training
+    and scoring of float32 parameters on the CPU run natively on the parameters' own memory; elsewhere they run through
+    torch, and say so once.
 
     Args:
         n_visible, n_hidden: units on each side.
-        visible, hidden: unit types, "bernoulli" or "gaussian".
+        visible, hidden: unit types: "bernoulli", "spin", "gaussian", "gaussian(learned)", "softmax(5)", "counts",
+            "relu", "drelu(1,1,0,0)", "exponential", or blocks of them: "gaussian*3 + softmax(4) + bernoulli*2".
         seed: of the initial weights and of all noise; None: drawn from torch's generator.
         device, dtype: of the parameters.
 
     Attributes:
         weight: W, (n_hidden, n_visible).
         visible_bias: b, (n_visible,).   hidden_bias: c, (n_hidden,).
+        log_variance: z, (n_visible,), where variances are learned, else None.
         history: EpochRecords of all fits.
         train_state: to go on training from, None before the first fit.
     """
@@ -81,7 +84,7 @@ class RBM(RBMLayer):
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
-        """v ~ p(v | h), (rows, n_visible). An int seed repeats exactly; None never repeats."""
+        """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
         self._as_rows(h, "h", self.n_hidden)
         return self._half_step("visible", h, self._noise(seed))
 
@@ -101,6 +104,7 @@ class RBM(RBMLayer):
         seed: int | None = None,
         given: Tensor | None = None,
         mask: Tensor | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
         """n visible states after `steps` Gibbs steps from noise, (n, n_visible).
 
@@ -109,13 +113,19 @@ class RBM(RBMLayer):
             steps: Gibbs steps of each.
             seed: an int repeats exactly.
             given: (n_visible,) or (n, n_visible), values that stay as they are where mask is true.
-            mask: bool, shaped as given; None: where given is not NaN.
+            mask: bool, shaped as given; None: where given is not NaN. A softmax group is given whole or not at all.
+            start: (n_visible,) or (n, n_visible), states to begin at instead of noise; required for counts, whose
+                totals a chain keeps.
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
+        if self.visible == "counts" and (start is None or given is not None):
+            raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
         key = self._noise(seed)
-        fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
-        start = self._half_step("visible", fair, ops.fold_in(key, 1))
+        if start is None:
+            fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
+            start = self._half_step("visible", fair, ops.fold_in(key, 1))
+        start = self._as_rows(start, "start", self.n_visible).to(self.weight.device).expand(n, self.n_visible)
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
@@ -123,6 +133,8 @@ class RBM(RBMLayer):
         given = torch.as_tensor(given, dtype=self.weight.dtype, device=self.weight.device)
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
+        if not torch.compiler.is_compiling():
+            require_whole_groups(self._visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))
@@ -131,16 +143,17 @@ class RBM(RBMLayer):
     @torch.no_grad()
     def reconstruct(self, v: Tensor) -> Tensor:
         """E[v | E[h | v]], the mean-field reconstruction, (rows, n_visible)."""
-        return self.visible_mean(self.hidden_mean(v))
+        mean = self.visible_mean(self.hidden_mean(v))
+        return mean * torch_units.replicas(self._visible_unit, v)
 
     def _half_step(self, side: str, given: Tensor, key: Tensor) -> Tensor:
         self._tell_slow("sampling runs through torch")
-        sampled: Tensor = ops.half_step(given, *self._machine(), key, side, *self._units())
+        sampled: Tensor = ops.half_step(given, self._machine(), key, side, self.visible, self.hidden)
         return sampled
 
     def _gibbs(self, v: Tensor, steps: int, key: Tensor) -> Tensor:
         self._tell_slow("sampling runs through torch")
-        sampled: Tensor = ops.gibbs(v, *self._machine(), key, steps, *self._units())
+        sampled: Tensor = ops.gibbs(v, self._machine(), key, steps, self.visible, self.hidden)
         return sampled
 
     # training
@@ -241,12 +254,26 @@ class RBM(RBMLayer):
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
         self._tell_slow("contrastive divergence runs through torch")
-        gradients = ops.contrastive_divergence(v, *self._machine(), self._noise(seed), k, *self._units())
-        for parameter, gradient in zip(self._machine(), gradients, strict=True):
+        machine = self._machine()
+        gradients = ops.contrastive_divergence(v, machine, self._noise(seed), k, self.visible, self.hidden)
+        for parameter, gradient in zip(machine, gradients, strict=True):
             if parameter.grad is None:
                 parameter.grad = gradient
             else:
                 parameter.grad.add_(gradient)
+
+    def _torch_gradients(self, v: Tensor, k: int, key: Key) -> list[Tensor]:
+        """The slopes of F(v) less those of F after k Gibbs steps; a log variance has the negative phase 1/2."""
+        after = self.gibbs(v, k, seed=key.seed)
+        with torch.enable_grad():
+            positive, negative = self.free_energy(v).mean(), self.free_energy(after).mean()
+            plain = [self.weight, self.visible_bias, self.hidden_bias]
+            gradients = list(torch.autograd.grad(positive - negative, plain, retain_graph=True))
+            if self.log_variance is not None:
+                (slope,) = torch.autograd.grad(positive, self.log_variance)
+                learned = torch.from_numpy(self._visible_unit.learned(self.n_visible)).to(slope)
+                gradients.append(slope + learned / 2)
+        return gradients
 
     # likelihood
 
@@ -262,8 +289,8 @@ class RBM(RBMLayer):
         """log Z: by enumeration, or by annealed importance sampling.
 
         Args:
-            method: "exact" (a Bernoulli side of at most 24 units), "ais", "reverse_ais", "both", or "auto": exact where
-                it can be, else both, or AIS alone without `data`.
+            method: "exact" (a side of at most 2^24 states, as 24 Bernoulli units have), "ais", "reverse_ais", "both",
+                or "auto": exact where it can be, else both, or AIS alone without `data`.
             data: rows that the chains of reverse AIS begin at (as many as `chains`) and whose means both start from.
             temperatures, chains: of AIS.
             seed: of its noise; None draws one from torch.
@@ -279,17 +306,19 @@ class RBM(RBMLayer):
     ) -> Estimate:
         """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data."""
         rows = self._source_rows(data)
+        if self.visible == "counts" and method in ("auto", "exact"):
+            return exact.log_likelihood(self._params_copy(), rows)
         z = self._log_partition(method, rows, temperatures, chains, seed)
         return exact.log_likelihood(self._params_copy(), rows, z)
 
     def _source_rows(self, data: Any) -> Rows:
-        return open_source(data, unbounded=self._visible_unit.name != "bernoulli").load()
+        return open_source(data, unit=self._visible_unit).load()
 
     def _log_partition(
         self, method: str, rows: Rows | None, temperatures: int, chains: int, seed: int | None
     ) -> Estimate:
         params = self._params_copy()
-        binary = rows is not None and self._visible_unit.name == "bernoulli"
+        binary = rows is not None and self.visible == "bernoulli"
         return estimate_log_partition(
             params,
             method,
@@ -323,11 +352,10 @@ class RBM(RBMLayer):
 
     # the border to the kernels
 
-    def _machine(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.weight, self.visible_bias, self.hidden_bias
-
-    def _units(self) -> tuple[str, str]:
-        return self._visible_unit.name, self._hidden_unit.name
+    def _machine(self) -> list[Tensor]:
+        """Weight, visible and hidden bias, and log variances where they are learned."""
+        learned = [] if self.log_variance is None else [self.log_variance]
+        return [self.weight, self.visible_bias, self.hidden_bias, *learned]
 
     def _params(self) -> RBMParams:
         """The parameters as arrays that share their memory."""
@@ -342,13 +370,15 @@ class RBM(RBMLayer):
             array(self.weight),
             array(self.visible_bias),
             array(self.hidden_bias),
-            *self._units(),
+            self.visible,
+            self.hidden,
+            None if self.log_variance is None else array(self.log_variance),
         )
 
     def _take_back(self, params: RBMParams, *, copied: bool) -> None:
         """After the kernel wrote: autograd must know that the parameters changed."""
         with torch.no_grad():
-            for name in ("weight", "visible_bias", "hidden_bias"):
+            for name in params.names:
                 parameter = getattr(self, name)
                 if copied:
                     parameter.copy_(torch.from_numpy(getattr(params, name)))

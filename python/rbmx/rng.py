@@ -6,7 +6,7 @@ place in the stream: (unit, row, step, stream). See docs/determinism.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = ["Draws", "Key", "Purpose", "draw32", "philox", "uniform"]
 
 ROWS_PER_CALL = 8
 TIE_BIT = 0x80000000
+ANGLE_BIT = 0x40000000  # the stream of a normal number's second uniform
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -98,39 +99,50 @@ def _draw16(
 
 
 def draw32(
-    key: Key, first_row: int, n_rows: int, n_units: int, *, step: int = 0, stream: int = 0
+    key: Key, first_row: int, n_rows: int, n_units: int, *, first_unit: int = 0, step: int = 0, stream: int = 0
 ) -> NDArray[np.uint32]:
-    """32 random bits for each (row, unit), (n_rows, n_units): the same however rows are split into calls."""
+    """32 random bits for each (row, unit), (n_rows, n_units): the same however rows and units are split into calls."""
     if n_rows == 0:
         return np.zeros((0, n_units), np.uint32)
-    units = np.arange(n_units)
+    units = np.arange(first_unit, first_unit + n_units)
     high = _draw16(key, first_row, n_rows, units, step, stream)
     low = _draw16(key, first_row, n_rows, units, step, stream | TIE_BIT)
     return (high << np.uint64(16) | low).astype(np.uint32)
 
 
 def uniform(
-    key: Key, first_row: int, n_rows: int, n_units: int, *, step: int = 0, stream: int = 0
+    key: Key, first_row: int, n_rows: int, n_units: int, *, first_unit: int = 0, step: int = 0, stream: int = 0
 ) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) with 32 bits, float64 (n_rows, n_units)."""
-    return draw32(key, first_row, n_rows, n_units, step=step, stream=stream).astype(np.float64) * 2.0**-32
+    bits = draw32(key, first_row, n_rows, n_units, first_unit=first_unit, step=step, stream=stream)
+    return bits.astype(np.float64) * 2.0**-32
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one half-step: those at (unit, row, step, stream) for a block of rows."""
+    """The random numbers of one half-step: those at (unit, row, step, stream) for a block of rows and units."""
 
     key: Key
     first_row: int
     step: int
     stream: int
+    first_unit: int = 0
+
+    def at_unit(self, unit: int) -> Draws:
+        """The numbers of the units from this one on: a block of a layer draws at its own places."""
+        return replace(self, first_unit=self.first_unit + unit)
 
     def uniform(self, n_rows: int, n_units: int) -> NDArray[np.float64]:
         """Uniform in [0, 1), (n_rows, n_units)."""
-        return uniform(self.key, self.first_row, n_rows, n_units, step=self.step, stream=self.stream)
+        return self._uniform(n_rows, n_units, self.stream)
 
     def normal(self, n_rows: int, n_units: int) -> NDArray[np.float64]:
-        """Standard normal (Box and Muller, from the numbers of units 2u and 2u + 1), (n_rows, n_units)."""
-        pairs = self.uniform(n_rows, 2 * n_units)
-        radius = np.sqrt(-2.0 * np.log1p(-pairs[:, 0::2]))
-        return np.asarray(radius * np.cos(2.0 * np.pi * pairs[:, 1::2]))
+        """Standard normal (Box and Muller, from a unit's numbers in two streams), (n_rows, n_units)."""
+        radius = np.sqrt(-2.0 * np.log1p(-self._uniform(n_rows, n_units, self.stream)))
+        angle = self._uniform(n_rows, n_units, self.stream | ANGLE_BIT)
+        return np.asarray(radius * np.cos(2.0 * np.pi * angle))
+
+    def _uniform(self, n_rows: int, n_units: int, stream: int) -> NDArray[np.float64]:
+        return uniform(
+            self.key, self.first_row, n_rows, n_units, first_unit=self.first_unit, step=self.step, stream=stream
+        )

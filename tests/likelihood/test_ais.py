@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rbmx.backends import backend_for
 from rbmx.bits import PackedBits
 from rbmx.likelihood import ais_log_partition, log_partition, reverse_ais_log_partition
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
+from tests.units import layers
 
 
 def rows_of(params: RBMParams, n: int) -> Any:
@@ -30,6 +32,20 @@ def test_both_directions_give_the_enumerated_value(shape: tuple[int, int], visib
     for estimate in (up, down):
         assert estimate.value == pytest.approx(exact, abs=0.1)
         assert estimate.low <= estimate.value <= estimate.high
+
+
+PAIRS = [pair for pair in layers.PAIRS if pair[0] != "counts"]  # whose log Z is one for each total
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_every_pair_gives_the_sum_over_its_states(pair: tuple[str, str]) -> None:
+    """By quadrature over v of the closed-form free energy; weak couplings, so 0.05 nats is six standard errors."""
+    params = layers.machine(*pair)
+    v, log_w = layers.layer(params.visible_unit, params.n_visible, 24)
+    energies = backend_for(params, "reference").free_energy(params, v.astype(np.float32))
+    exact = np.logaddexp.reduce(log_w - energies)
+    found = ais_log_partition(params, temperatures=30, chains=500, key=Key(1))
+    assert found.value == pytest.approx(exact, abs=0.05)
 
 
 def test_intervals_cover_the_truth(machine: Any) -> None:

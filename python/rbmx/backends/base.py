@@ -76,6 +76,7 @@ class Statistics:
     visible: NDArray[np.float64]
     hidden: NDArray[np.float64]
     rows: int
+    log_variance: NDArray[np.float64] | None = None
 
 
 Progress = Callable[[int], object]

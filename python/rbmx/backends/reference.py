@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +11,16 @@ from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statisti
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Draws, Key
-from rbmx.units import UnitType, unit_type
+from rbmx.units import UnitType
+from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
 __all__ = ["ReferenceBackend"]
 
 HIDDEN_STREAM, VISIBLE_STREAM = 1, 2
 LARGEST_PARAMETER = 2047.0
+LOG_VARIANCE_RATE = (
+    0.1  # of the learning rate; with the slope clipped to 1 a log variance moves by at most a tenth of it
+)
 Real = NDArray[np.float64]
 
 
@@ -28,6 +34,13 @@ def _states(values: Real, unit: UnitType) -> Rows:
     return values.astype(np.float32)
 
 
+class Phase(NamedTuple):
+    """Where a phase ended: visible states and the hidden means that they give."""
+
+    v: Real
+    means: Real
+
+
 class _Model:
     """Inputs of both sides in float64."""
 
@@ -35,11 +48,10 @@ class _Model:
         self.weight = params.weight.astype(np.float64)
         self.visible_bias = params.visible_bias.astype(np.float64)
         self.hidden_bias = params.hidden_bias.astype(np.float64)
-        self.visible = unit_type(params.visible)
-        self.hidden = unit_type(params.hidden)
+        self.visible, self.hidden = params.visible_unit, params.hidden_unit
 
     def hidden_input(self, v: Real) -> Real:
-        return np.asarray(v @ self.weight.T + self.hidden_bias)
+        return np.asarray(self.visible.statistic(v) @ self.weight.T + self.visible.replicas(v) * self.hidden_bias)
 
     def visible_input(self, h: Real) -> Real:
         return np.asarray(h @ self.weight + self.visible_bias)
@@ -47,18 +59,34 @@ class _Model:
     def draw_hidden(self, v: Real, draws: Draws) -> Real:
         return self.hidden.sample(self.hidden_input(v), draws)
 
-    def draw_visible(self, h: Real, draws: Draws) -> Real:
-        return self.visible.sample(self.visible_input(h), draws)
+    def draw_visible(self, h: Real, draws: Draws, like: Real | None = None) -> Real:
+        """v ~ p(v | h), with what a Gibbs step keeps of the rows of `like`."""
+        unit = self.visible if like is None else self.visible.like(like)
+        return unit.sample(self.visible_input(h), draws)
 
-    def chain(self, h: Real, k: int, key: Key, first_row: int, step: int) -> tuple[Real, Real, Real]:
-        """K Gibbs steps from hidden states: the last v, its hidden means, and the last h."""
+    def chain(self, h: Real, k: int, key: Key, first_row: int, step: int, like: Real | None) -> tuple[Phase, Real]:
+        """K Gibbs steps from hidden states: where they end, and the last h."""
         v = means = h
         for g in range(k):
-            v = self.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM + 2 * g))
+            v = self.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM + 2 * g), like)
             x = self.hidden_input(v)
             means = self.hidden.mean(x)
             h = self.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM + 2 * (g + 1)))
-        return v, means, h
+        return Phase(v, means), h
+
+    def sums(self, phase: Phase) -> dict[str, Real]:
+        """The sums over rows of -dE/d(parameter) but for log variances, h at its mean."""
+        t, replicas = self.visible.statistic(phase.v), self.visible.replicas(phase.v)
+        return {
+            "weight": phase.means.T @ t,
+            "visible_bias": t.sum(axis=0),
+            "hidden_bias": (replicas * phase.means).sum(axis=0),
+        }
+
+    def log_variance_sums(self, phase: Phase) -> Real:
+        """The sum over rows of the log-likelihood's slope in the log variances, whose negative phase is exactly 1/2."""
+        slope = self.visible.log_variance_slope(phase.v, self.visible_input(phase.means))
+        return np.asarray(slope.sum(axis=0))
 
 
 class ReferenceBackend:
@@ -72,7 +100,7 @@ class ReferenceBackend:
         return model.hidden.mean(model.hidden_input(_real(visible))).astype(np.float32)
 
     def visible_mean(self, params: RBMParams, hidden: Rows) -> Float32s:
-        """E[v | h]."""
+        """E[v | h]; for counts with a total of 1."""
         model = _Model(params)
         return model.visible.mean(model.visible_input(_real(hidden))).astype(np.float32)
 
@@ -83,7 +111,7 @@ class ReferenceBackend:
         return _states(h, model.hidden)
 
     def sample_visible(self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
-        """v ~ p(v | h)."""
+        """v ~ p(v | h); for counts with a total of 1."""
         model = _Model(params)
         v = model.draw_visible(_real(hidden), Draws(key, first_row, step, VISIBLE_STREAM))
         return _states(v, model.visible)
@@ -102,19 +130,21 @@ class ReferenceBackend:
         v = _real(visible)
         for step in range(first_step, first_step + steps):
             h = model.draw_hidden(v, Draws(key, first_row, step, HIDDEN_STREAM))
-            v = model.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM))
+            v = model.draw_visible(h, Draws(key, first_row, step, VISIBLE_STREAM), v)
         return _states(v, model.visible)
 
     def reconstruct(self, params: RBMParams, visible: Rows) -> Float32s:
         """E[v | E[h | v]]."""
-        return self.visible_mean(params, self.hidden_mean(params, visible))
+        model, v = _Model(params), _real(visible)
+        h = model.hidden.mean(model.hidden_input(v))
+        return model.visible.like(v).mean(model.visible_input(h)).astype(np.float32)
 
     def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
-        """F(v) = sum_i U(v_i) - v.b - sum_j cumulant((W v + c)_j)."""
+        """F(v) = U(v) - t(v).b - cumulant(W t(v) + c)."""
         model = _Model(params)
         v = _real(visible)
-        own = model.visible.energy(v).sum(axis=1) - v @ model.visible_bias
-        return np.asarray(own - model.hidden.cumulant(model.hidden_input(v)).sum(axis=1))
+        own = model.visible.energy(v) - model.visible.statistic(v) @ model.visible_bias
+        return np.asarray(own - model.hidden.cumulant(model.hidden_input(v)))
 
     def cd_statistics(
         self,
@@ -129,10 +159,13 @@ class ReferenceBackend:
         model = _Model(params)
         v0 = _real(visible)
         x = model.hidden_input(v0)
-        p0 = model.hidden.mean(x)
-        h = model.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM))
-        v1, p1, _ = model.chain(h, gibbs_steps, key, first_row, step)
-        return Statistics(p0.T @ v0 - p1.T @ v1, (v0 - v1).sum(axis=0), (p0 - p1).sum(axis=0), len(v0))
+        h0 = model.hidden.sample(x, Draws(key, first_row, step, HIDDEN_STREAM))
+        positive = Phase(v0, model.hidden.mean(x))
+        negative, _ = model.chain(h0, gibbs_steps, key, first_row, step, v0)
+        plus, minus = model.sums(positive), model.sums(negative)
+        weight, visible_bias, hidden_bias = (plus[name] - minus[name] for name in plus)
+        slope = None if params.log_variance is None else model.log_variance_sums(positive)
+        return Statistics(weight, visible_bias, hidden_bias, len(v0), slope)
 
     def train(
         self,
@@ -150,12 +183,10 @@ class ReferenceBackend:
             start = batch * batches.batch_size
             chosen = batches.order[start : start + batches.batch_size]
             self._train_batch(params, _real(rows[chosen]), batches, state, batches.first_step + batch)
-            arrays = (params.weight, params.visible_bias, params.hidden_bias)
-            if not all(np.all(np.abs(array) <= LARGEST_PARAMETER) for array in arrays):
+            if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
                 for now, old in zip(kept, before, strict=True):
-                    now.weight[...] = old.weight
-                    now.visible_bias[...] = old.visible_bias
-                    now.hidden_bias[...] = old.hidden_bias
+                    for name in now.names:
+                        getattr(now, name)[...] = getattr(old, name)
                 return Outcome("diverged", batch + 1)
             try:
                 if progress is not None:
@@ -167,23 +198,25 @@ class ReferenceBackend:
     def _train_batch(self, params: RBMParams, v0: Real, batches: Batches, state: State, step: int) -> None:
         model = _Model(params)
         x = model.hidden_input(v0)
-        p0 = model.hidden.mean(x)
+        positive = Phase(v0, model.hidden.mean(x))
         if state.chains is None:
-            h = model.hidden.sample(x, Draws(batches.key, 0, step, HIDDEN_STREAM))
+            h0 = model.hidden.sample(x, Draws(batches.key, 0, step, HIDDEN_STREAM))
+            negative, _ = model.chain(h0, batches.gibbs_steps, batches.key, 0, step, v0)
         else:
-            h = _real(state.chains)
-        v1, p1, h = model.chain(h, batches.gibbs_steps, batches.key, 0, step)
-        if state.chains is not None:
+            negative, h = model.chain(_real(state.chains), batches.gibbs_steps, batches.key, 0, step, None)
             state.chains = _states(h, model.hidden)
-        rate, decay = batches.learning_rate, batches.learning_rate * batches.weight_decay
-        changes = {
-            "weight": rate * (p0.T @ v0 / len(v0) - p1.T @ v1 / len(v1)) - decay * model.weight,
-            "visible_bias": rate * (v0.mean(axis=0) - v1.mean(axis=0)),
-            "hidden_bias": rate * (p0.mean(axis=0) - p1.mean(axis=0)),
-        }
+        plus, minus = model.sums(positive), model.sums(negative)
+        rate = batches.learning_rate
+        changes = {name: rate * (plus[name] / len(v0) - minus[name] / len(negative.v)) for name in plus}
+        changes["weight"] -= rate * batches.weight_decay * model.weight
+        if params.log_variance is not None:
+            slope = np.clip(model.log_variance_sums(positive) / len(v0), -1, 1)
+            changes["log_variance"] = LOG_VARIANCE_RATE * rate * slope
         for name, change in changes.items():
             if state.velocity is not None:
                 velocity = getattr(state.velocity, name)
                 velocity[...] = batches.momentum * velocity + change
                 change = velocity
             getattr(params, name)[...] += change
+        if params.log_variance is not None:
+            np.clip(params.log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT, out=params.log_variance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from rbmx.bits import PackedBits
 from rbmx.data.encoding import Encoded, Encoding, Kind
 from rbmx.data.shards import ShardSource
 from rbmx.data.source import Binarizing, Block, Source
+from rbmx.errors import DataError
+from rbmx.units import UnitType
 
 __all__ = ["Dataset"]
 
@@ -22,11 +25,13 @@ class Dataset:
     Attributes:
         source: the rows.
         encoding: the rule that turns them into bits or real values.
+        unit: whose states the encoded values must be; None: not checked.
         kind: "bits" (blocks are PackedBits) or "real" (blocks are float32), settled at the start.
     """
 
-    def __init__(self, source: Source, encoding: Encoding | None = None) -> None:
+    def __init__(self, source: Source, encoding: Encoding | None = None, unit: UnitType | None = None) -> None:
         self.encoding = encoding or Encoding()
+        self.unit = unit
         threshold = self.encoding.binarize
         self._reads_bits = (isinstance(threshold, float) and isinstance(source, Binarizing)) or isinstance(
             source, ShardSource
@@ -35,6 +40,12 @@ class Dataset:
             source = source.binarized(threshold)
         self.source = source
         self.kind: Kind = self._settle_kind()
+
+    def of(self, unit: UnitType) -> Dataset:
+        """The same rows as states of these units."""
+        same = copy(self)
+        same.unit = unit
+        return same
 
     def _settle_kind(self) -> Kind:
         if self.encoding.binarize is not None:
@@ -106,7 +117,18 @@ class Dataset:
     def _encode(self, block: Block) -> Encoded:
         if self._reads_bits and isinstance(block.values, PackedBits):
             return block.values
-        return self.encoding.encode(block, self.name, kind=self.kind, place=self.source.place)
+        encoded = self.encoding.encode(block, self.name, kind=self.kind, place=self.source.place)
+        if self.unit is not None and self.unit.kind != "bernoulli":  # whose range the encoding sees to
+            self._require_states(encoded, block.first_row, self.unit)
+        return encoded
+
+    def _require_states(self, encoded: Encoded, first_row: int, unit: UnitType) -> None:
+        values = encoded.unpack() if isinstance(encoded, PackedBits) else encoded
+        found = unit.check(values.astype(np.float64))
+        if found is not None:
+            value = values[found.row, found.column].item()
+            where = self.source.place(first_row + found.row, found.column)
+            raise DataError(f"{self.name}: {where}: value {value!r}: {found.unit} units take {found.expected}")
 
 
 def _plain(part: Encoded) -> NDArray[Any]:

@@ -21,6 +21,7 @@ from rbmx.data.npy import open_npy
 from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
 from rbmx.data.source import Source
 from rbmx.errors import DataError
+from rbmx.units import UnitType
 
 __all__ = ["UNSET", "Unset", "file_format", "open_source"]
 
@@ -46,6 +47,7 @@ def open_source(
     scale: float | None = None,
     seed: int = 0,
     unbounded: bool = False,
+    unit: UnitType | None = None,
     name: str | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
 ) -> Dataset:
@@ -61,10 +63,13 @@ def open_source(
         binarize: a threshold (1 where the raw value is greater), "sample" or None; see Encoding.
         scale: what values are divided by: 255 for grey levels.
         seed: of the draws of binarize="sample".
-        unbounded: real values of any size, for Gaussian visible units.
+        unbounded: real values of any size.
+        unit: the visible units that the rows are states of: values that are none are an error. Other units than
+            Bernoulli take real values of any size as far as this check goes.
         name: what errors call the data; the path by default.
         on_bad_row: for CSV: "raise", or "skip" to leave bad lines out, counted and reported.
     """
+    unbounded = unbounded or (unit is not None and unit.kind != "bernoulli" and binarize is None)
     encoding = Encoding(binarize=binarize, scale=scale, seed=seed, unbounded=unbounded)
     is_csv = isinstance(data, (str, os.PathLike)) and file_format(data) == "csv"
     if not is_csv and (not isinstance(label, Unset) or on_bad_row != "raise"):
@@ -73,7 +78,7 @@ def open_source(
     if isinstance(data, Dataset):
         if encoding not in (Encoding(), Encoding(unbounded=True)) or name is not None:
             raise ValueError("binarize, scale, seed, name: the Dataset given has its own")
-        return data
+        return data if unit is None else data.of(unit)
     if is_csv:
         from rbmx.data.csv import CsvSource, check_label
 
@@ -86,7 +91,7 @@ def open_source(
         encoding = _encoding_of_shards(source, encoding)
     if isinstance(source, PackedSource) and encoding != Encoding(seed=encoding.seed):
         raise ValueError("binarize, scale: the data are packed bits already")
-    return Dataset(source, encoding)
+    return Dataset(source, encoding, unit)
 
 
 def file_format(path: str | os.PathLike[str]) -> FileFormat:

@@ -160,17 +160,19 @@ class _Total:
 
     def __init__(self, like: RBMParams) -> None:
         self._like = like
-        self._sums = [np.zeros(getattr(like, name).shape) for name in PARAMETERS]
+        self._sums = [np.zeros(getattr(like, name).shape) for name in like.names]
 
     def add(self, params: RBMParams, share: float, who: str) -> None:
-        for total, name in zip(self._sums, PARAMETERS, strict=True):
+        for total, name in zip(self._sums, self._like.names, strict=True):
             part = getattr(params, name)
             _require_shape(part, total, who)
             total += part.astype(np.float64) * share
 
     def mean(self, share: float) -> RBMParams:
-        weight, visible_bias, hidden_bias = ((total / share).astype(np.float32) for total in self._sums)
-        return RBMParams(weight, visible_bias, hidden_bias, self._like.visible, self._like.hidden)
+        mean = self._like.zeros()
+        for total, name in zip(self._sums, mean.names, strict=True):
+            getattr(mean, name)[...] = total / share
+        return mean
 
 
 def _require_shape(part: NDArray[Any], total: NDArray[Any], who: str) -> None:
@@ -180,9 +182,9 @@ def _require_shape(part: NDArray[Any], total: NDArray[Any], who: str) -> None:
 
 def _digest(result: Result) -> int:
     content = result.content
-    arrays = content if isinstance(content, Statistics) else content.params
+    arrays, names = (content, PARAMETERS) if isinstance(content, Statistics) else (content.params, content.params.names)
     crc = 0
-    for name in PARAMETERS:
+    for name in names:
         crc = zlib.crc32(np.ascontiguousarray(getattr(arrays, name)).data, crc)
     return crc
 

@@ -26,8 +26,8 @@ from rbmx.rng import Key, Purpose
 from rbmx.samplers import PCD, Sampler, sampler_from
 from rbmx.training import L2, SGD, LinearDecay, TrainConfig
 from rbmx.training.config import MAX_BATCH
-from rbmx.training.measuring import log_odds
 from rbmx.training.schedules import Schedule
+from rbmx.training.starting import start_at_data
 
 __all__ = ["at_work", "begin", "go_on", "job_settings", "train_rounds"]
 
@@ -208,14 +208,16 @@ def begin(
     lower: Sequence[RBMParams] = (),
     extra: dict[str, str] | None = None,
 ) -> Round:
-    """A new job: zero biases of Bernoulli visible units start at the log odds of the data, as in rbmx.train."""
+    """A new job: zero visible biases start at the means of the data, as in rbmx.train."""
     head = inputs.head
     settings = replace(settings, kind=head.kind, encoding=head.encoding)
     job = Round(params.copy(), settings, lower=tuple(lower), extra=dict(extra or {}))
     require_width(head, job)
-    at_rest = params.visible == "bernoulli" and not params.visible_bias.any()
-    if settings.config.visible_bias == "data" and at_rest:
-        job.params.visible_bias[...] = log_odds(propagate(job, rows, first) for first, rows in head.blocks())
+    if settings.merge == "gradient" and params.log_variance is not None:
+        raise ValueError(f"visible: merge='gradient' sums no statistics of variances; {params.visible} needs 'average'")
+    if settings.config.visible_bias == "data" and not params.visible_bias.any():
+        states = head if lower else head.of(params.visible_unit)
+        start_at_data(job.params, (propagate(job, rows, first) for first, rows in states.blocks()), head.name)
     return job
 
 

@@ -67,7 +67,7 @@ def _outer_step(job: Round, mean: RBMParams) -> tuple[RBMParams, RBMParams]:
     """w + u, u = momentum u + (mean - w): a heavy ball over rounds."""
     moved, velocity = job.params.copy(), job.params.zeros()
     before = job.outer_velocity or job.params.zeros()
-    for name in PARAMETERS:
+    for name in moved.names:
         old = getattr(job.params, name).astype(np.float64)
         change = job.settings.outer_momentum * getattr(before, name).astype(np.float64) + (getattr(mean, name) - old)
         getattr(velocity, name)[...] = change

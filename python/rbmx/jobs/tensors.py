@@ -14,8 +14,8 @@ Tensors = dict[str, np.ndarray[Any, Any]]
 
 
 def params_to(prefix: str, params: RBMParams) -> Tensors:
-    """The three arrays under prefix + name."""
-    return {prefix + name: getattr(params, name) for name in PARAMETERS}
+    """The arrays under prefix + name."""
+    return {prefix + name: getattr(params, name) for name in params.names}
 
 
 def params_from(
@@ -25,4 +25,6 @@ def params_from(
     if prefix + "weight" not in tensors:
         return None
     weight, visible_bias, hidden_bias = (np.ascontiguousarray(tensors[prefix + name]) for name in PARAMETERS)
-    return RBMParams(weight, visible_bias, hidden_bias, visible, hidden)
+    log_variance = tensors.get(prefix + "log_variance")
+    scales = None if log_variance is None else np.ascontiguousarray(log_variance)
+    return RBMParams(weight, visible_bias, hidden_bias, visible, hidden, scales)

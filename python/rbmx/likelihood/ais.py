@@ -8,6 +8,7 @@ log-likelihood using reverse annealing".
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from rbmx.backends import Rows, backend_for
 from rbmx.bits import PackedBits
 from rbmx.likelihood.estimate import Estimate
+from rbmx.likelihood.normalisable import require_normalisable
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
-from rbmx.units import unit_type
 
 __all__ = ["ais_log_partition", "reverse_ais_log_partition"]
 
@@ -49,7 +50,7 @@ def ais_log_partition(
         what the chains have seen.
 
     Raises:
-        ValueError: too few temperatures or chains.
+        ValueError: too few temperatures or chains, or energies that cannot be normalised.
     """
     path = _Path(params, base_bias, temperatures, chains)
     noise, weights = key, np.zeros(chains)
@@ -113,16 +114,16 @@ class _Path:
             raise ValueError(f"base_bias: expected {params.visible_bias.shape}, got {base.shape}")
         self.params, self.base, self.chains, self.steps = params, base, chains, temperatures
         self.backend = backend_for(params, reproducible=True)
-        visible, hidden = unit_type(params.visible), unit_type(params.hidden)
-        idle = float(hidden.cumulant(np.zeros(1))[0])
-        self.log_base = float(visible.cumulant(base.astype(np.float64)).sum()) + params.n_hidden * idle
+        require_normalisable(params)
+        idle = float(params.hidden_unit.cumulant(np.zeros(params.n_hidden)))
+        self.log_base = float(params.visible_unit.cumulant(base.astype(np.float64))) + idle
 
     def at(self, step: int) -> RBMParams:
         """The machine at beta = step / steps."""
         beta = np.float32(step / self.steps)
         p = self.params
         visible_bias = self.base + beta * (p.visible_bias - self.base) if step < self.steps else p.visible_bias
-        return RBMParams(p.weight * beta, visible_bias, p.hidden_bias * beta, p.visible, p.hidden)
+        return replace(p, weight=p.weight * beta, visible_bias=visible_bias, hidden_bias=p.hidden_bias * beta)
 
     def free_energy(self, machine: RBMParams, v: Rows) -> NDArray[np.float64]:
         """-log p_k(v), unnormalised, (chains,)."""
@@ -134,7 +135,7 @@ class _Path:
 
     def base_sample(self, key: Key) -> Rows:
         """v of the base, a row a chain."""
-        unit = unit_type(self.params.visible)
+        unit = self.params.visible_unit
         inputs = np.broadcast_to(self.base.astype(np.float64), (self.chains, self.params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)

@@ -11,6 +11,7 @@ from rbmx.backends import Rows
 from rbmx.likelihood import exact
 from rbmx.likelihood.ais import ais_log_partition, reverse_ais_log_partition
 from rbmx.likelihood.estimate import Estimate
+from rbmx.likelihood.normalisable import require_normalisable
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 
@@ -21,9 +22,9 @@ DISAGREEMENT = 3.0  # nats between the two directions that are worth a warning
 
 
 def can_enumerate(params: RBMParams) -> bool:
-    """Whether a Bernoulli side is small enough to go through all its states."""
-    sides = ((params.n_hidden, params.hidden), (params.n_visible, params.visible))
-    return any(unit == "bernoulli" and n <= exact.MAX_ENUMERATED for n, unit in sides)
+    """Whether a side is small enough to go through all its states."""
+    sides = (params.hidden_unit.states(params.n_hidden), params.visible_unit.states(params.n_visible))
+    return any(states is not None and exact.count_states(states) <= 1 << exact.MAX_ENUMERATED for states in sides)
 
 
 def estimate_log_partition(
@@ -40,17 +41,21 @@ def estimate_log_partition(
 
     Args:
         params: the machine.
-        method: "exact" (a side of at most 24 Bernoulli units), "ais" (from below), "reverse_ais" (from above), "both"
-            (the middle of the two, an interval over both), "auto" ("exact" where it can be, else "both").
+        method: "exact" (a side of at most 2^24 states, as 24 Bernoulli units have), "ais" (from below), "reverse_ais"
+            (from above), "both" (the middle of the two, an interval over both), "auto" ("exact" where it can be, else
+            "both").
         start: rows of data that the chains of reverse AIS begin at.
         temperatures, chains, base_bias: as in ais_log_partition; reverse AIS has a chain for each row of `start`.
         key: of the noise.
 
     Raises:
-        ValueError: an unknown method, or one that lacks what it needs.
+        ValueError: an unknown method, or one that lacks what it needs; counts; energies that cannot be normalised.
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
+    if params.visible == "counts":
+        raise ValueError("log Z: that of counts is one for each total: log_likelihood(data) takes those of the rows")
+    require_normalisable(params)
     if method == "exact" or (method == "auto" and can_enumerate(params)):
         return exact.log_partition(params)
     if method != "ais" and start is None:

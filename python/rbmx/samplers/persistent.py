@@ -10,7 +10,6 @@ from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
-from rbmx.units import unit_type
 
 __all__ = ["PCD"]
 
@@ -35,8 +34,16 @@ class PCD:
             raise ValueError(f"chains: expected 1 to 65536, got {self.chains}")
 
     def initial_chains(self, params: RBMParams, batch_size: int, key: Key) -> Rows | None:
-        """Hidden states drawn with input 0: fair coins for Bernoulli units."""
+        """Hidden states drawn with input 0: fair coins for Bernoulli units.
+
+        Raises:
+            ValueError: visible units are counts.
+        """
         n = batch_size if self.chains is None else self.chains
-        unit = unit_type(params.hidden)
+        if params.visible == "counts":
+            raise ValueError(
+                "sampler: a chain of counts needs a row's total, and PCD keeps hidden states; expected CD(k)"
+            )
+        unit = params.hidden_unit
         states = unit.sample(np.zeros((n, params.n_hidden)), Draws(key, 0, 0, 0))
         return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)

@@ -34,9 +34,10 @@ class TrainConfig:
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
         reproducible: real-valued rows take canonical-order products on any machine, even one without fused
             multiply-add, where they are slow: the same bytes everywhere.
-        visible_bias: "data": a new run of Bernoulli visible units whose biases are all zero starts them at
-            log(p / (1 - p)), p how often each unit is on in the data (Hinton 2010, section 8): without it plain
-            PCD can get stuck with every hidden unit on. "keep": they stay as they come.
+        visible_bias: "data": a new run whose visible biases are all zero starts them where the units alone have the
+            data's means, for Bernoulli units at log(p / (1 - p)), p how often each is on in the data (Hinton 2010,
+            section 8): without it plain PCD can get stuck with every hidden unit on. Learned variances start at the
+            data's. "keep": they stay as they come.
         buffer_bytes: data up to this size stay in memory; larger ones stream, shuffled by blocks and inside a
             buffer of this size.
         monitor_rows: rows that the error of an epoch is measured on.

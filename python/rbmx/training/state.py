@@ -60,9 +60,7 @@ class TrainState:
         """The arrays under their names in a file; each is a copy."""
         tensors: Tensors = {}
         if self.velocity is not None:
-            tensors["velocity.weight"] = self.velocity.weight.copy()
-            tensors["velocity.visible_bias"] = self.velocity.visible_bias.copy()
-            tensors["velocity.hidden_bias"] = self.velocity.hidden_bias.copy()
+            tensors |= {f"velocity.{name}": getattr(self.velocity, name).copy() for name in self.velocity.names}
         if self.chains is not None:
             chains = self.chains
             tensors["chains"] = (chains.words if isinstance(chains, PackedBits) else chains).copy()
@@ -77,6 +75,7 @@ class TrainState:
                 tensors["velocity.weight"],  # type: ignore[arg-type]
                 tensors["velocity.visible_bias"],  # type: ignore[arg-type]
                 tensors["velocity.hidden_bias"],  # type: ignore[arg-type]
+                log_variance=tensors.get("velocity.log_variance"),  # type: ignore[arg-type]
             )
         counters = dict(counters)
         units = counters.pop("chain_units", None)

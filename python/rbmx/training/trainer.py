@@ -20,7 +20,8 @@ from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
-from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, log_odds, reconstruction_and_energy
+from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, reconstruction_and_energy
+from rbmx.training.starting import start_at_data
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -197,7 +198,7 @@ class Trainer:
                 function(self, *arguments)
 
     def _open(self, data: Any) -> Dataset:
-        dataset = open_source(data, unbounded=self.params.visible != "bernoulli")
+        dataset = open_source(data, unit=self.params.visible_unit)
         if dataset.n_visible != self.params.n_visible:
             raise DataError(
                 f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
@@ -206,8 +207,8 @@ class Trainer:
 
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config
-        if config.visible_bias == "data" and self.params.visible == "bernoulli" and not self.params.visible_bias.any():
-            self.params.visible_bias[...] = log_odds(leading_blocks(self.dataset))
+        if config.visible_bias == "data" and not self.params.visible_bias.any():
+            start_at_data(self.params, leading_blocks(self.dataset), self.dataset.name)
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))
         return TrainState(seed=config.seed, velocity=self._new_velocity(), chains=chains)
 

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rbmx.rng import Draws
-from rbmx.units.base import Real
+from rbmx.units.base import Bools, Real, UnitType
 
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli:
+class Bernoulli(UnitType):
     """U(s) = 0 on {0, 1}; cumulant softplus(x)."""
 
-    name = "bernoulli"
+    kind = usage = "bernoulli"
+    domain = "values in [0, 1]"
 
     def energy(self, state: Real) -> Real:
         """0."""
-        return np.zeros_like(state)
+        return np.zeros(state.shape[:-1])
 
     def cumulant(self, x: Real) -> Real:
-        """log(1 + exp(x))."""
-        return np.logaddexp(0.0, x)
+        """sum log(1 + exp(x))."""
+        return np.asarray(np.logaddexp(0.0, x).sum(axis=-1))
 
     def mean(self, x: Real) -> Real:
         """1 / (1 + exp(-x))."""
         return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
 
-    def variance(self, x: Real) -> Real:
-        """mean (1 - mean)."""
-        return np.asarray(np.exp(-np.logaddexp(0.0, -x) - np.logaddexp(0.0, x)))
-
     def sample(self, x: Real, draws: Draws) -> Real:
         """1 where u < mean."""
         return (draws.uniform(*x.shape) < self.mean(x)).astype(np.float64)
 
-    def check(self, values: NDArray[np.generic]) -> str | None:
-        """Values lie in [0, 1]."""
-        return None if np.all((values >= 0) & (values <= 1)) else "values in [0, 1]"  # type: ignore[operator]
+    def contains(self, values: Real) -> Bools:
+        """Values in [0, 1]."""
+        return (values >= 0) & (values <= 1)
+
+    def states(self, n_units: int) -> list[Real]:
+        """0 and 1."""
+        return [np.array([[0.0], [1.0]])] * n_units

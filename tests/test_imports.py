@@ -26,9 +26,9 @@ BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
 BELOW["sklearn"] = BELOW["training"] | {"training"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
-BELOW["unit_dispatch"] = set()
-BELOW["torch_units"] = {"rng", "units", "unit_dispatch"}
-BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units"}
+BELOW["torch_units"] = {"rng", "units"}
+BELOW["marginal"] = {"units", "torch_units", "likelihood"}
+BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
 BELOW["ops"] = BELOW["layer"]
 BELOW["rbm"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
@@ -96,7 +96,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: (
-        m in ("rbmx.rbm", "rbmx.ops", "rbmx.layer", "rbmx.torch_units", "rbmx.data.torch")
+        m in ("rbmx.rbm", "rbmx.ops", "rbmx.layer", "rbmx.torch_units", "rbmx.marginal", "rbmx.data.torch")
         or m.startswith("rbmx.bench.")
     ),
     "matplotlib": lambda m: m.startswith("rbmx.report."),

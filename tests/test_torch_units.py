@@ -116,3 +116,28 @@ def test_float64_modules_sample_and_give_gradients(spec: str) -> None:
         np.testing.assert_allclose(rbm.log_variance.grad, -sums.log_variance / len(v), atol=1e-6)
     if spec != "counts":
         assert unit_type(spec).check(rbm.sample(5, steps=2, seed=0).numpy()) is None
+
+
+@pytest.mark.parametrize("spec", HIDDEN)
+def test_one_graph_holds_a_module_of_any_units(spec: str) -> None:
+    """torch.compile without a break; the backend that only traces, since what is asked is whether it can be traced."""
+    params = machine("counts" if spec == "bernoulli" else "gaussian(learned)", spec)
+    rbm, v = module_of(params), torch.from_numpy(rows_of(params, 3))
+    for function in (rbm.hidden_mean, rbm.free_energy):
+        traced = torch.compile(function, backend="eager", fullgraph=True)
+        torch.testing.assert_close(traced(v), function(v))
+
+
+def test_a_mixed_module_can_be_exported() -> None:
+    params = machine("gaussian + softmax(3) + bernoulli", "relu")
+    rbm, v = module_of(params), torch.from_numpy(rows_of(params, 3))
+    exported = torch.export.export(rbm, (v,))
+    torch.testing.assert_close(exported.module()(v), rbm(v))
+
+
+def test_a_unit_type_without_torch_functions_says_so() -> None:
+    class Other(type(unit_type("spin"))):  # type: ignore[misc]
+        pass
+
+    with pytest.raises(TypeError, match="spin: no torch functions for this unit type"):
+        torch_units.mean(Other(), torch.zeros(1, 1))

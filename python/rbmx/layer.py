@@ -12,7 +12,7 @@ try:
     import torch
     from torch import Tensor, nn
 
-    from rbmx import torch_units
+    from rbmx import marginal, torch_units
 except ImportError as error:  # pragma: no cover - an environment without torch
     raise ImportError("rbmx.RBM needs torch: pip install 'rbmx[torch]'; rbmx.train works without") from error
 
@@ -41,7 +41,7 @@ class RBMLayer(nn.Module):
         self.n_visible, self.n_hidden = n_visible, n_hidden
         self._seed = seed
         initial = self._initial_params()
-        self._visible_unit, self._hidden_unit = unit_type(visible, n_visible), unit_type(hidden, n_hidden)
+        self.visible_unit, self.hidden_unit = unit_type(visible, n_visible), unit_type(hidden, n_hidden)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(n_hidden, n_visible, **factory))
         self.visible_bias = nn.Parameter(torch.empty(n_visible, **factory))
@@ -72,32 +72,50 @@ class RBMLayer(nn.Module):
         return self.hidden_mean(v)
 
     def hidden_mean(self, v: Tensor) -> Tensor:
-        """E[h | v], (rows, n_hidden), differentiable."""
-        return torch_units.mean(self._hidden_unit, self._hidden_input(v))
+        """E[h | v], (rows, n_hidden), differentiable; NaN is a missing entry, summed out (rbmx.marginal)."""
+        v = self._as_rows(v, "v", self.n_visible)
+        return self._marginal_hidden_mean(v) if marginal.may_be_missing(v) else self.complete_hidden_mean(v)
+
+    def _marginal_hidden_mean(self, v: Tensor) -> Tensor:
+        return marginal.hidden_mean(self, v)
+
+    def complete_hidden_mean(self, v: Tensor) -> Tensor:
+        """hidden_mean of rows without missing entries."""
+        return torch_units.mean(self.hidden_unit, self._hidden_input(v))
 
     def visible_mean(self, h: Tensor) -> Tensor:
         """E[v | h], (rows, n_visible), differentiable; for counts the probabilities of one word."""
-        return torch_units.mean(self._visible_unit, self._visible_input(h), self.log_variance)
+        return torch_units.mean(self.visible_unit, self._visible_input(h), self.log_variance)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """E(v, h), (rows,), differentiable."""
         v, h = self._as_rows(v, "v", self.n_visible), self._as_rows(h, "h", self.n_hidden)
-        return self._visible_energy(v) + torch_units.energy(self._hidden_unit, h) - (self._hidden_input(v) * h).sum(-1)
+        return self._visible_energy(v) + torch_units.energy(self.hidden_unit, h) - (self._hidden_input(v) * h).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z."""
+        """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z.
+
+        NaN is a missing entry: with F(v) = -log of the sum over them as well, p(observed) = exp(-F(v)) / Z.
+
+        Raises:
+            ValueError: entries are missing that cannot be summed out (rbmx.marginal).
+        """
         v = self._as_rows(v, "v", self.n_visible)
-        return self._visible_energy(v) - torch_units.cumulant(self._hidden_unit, self._hidden_input(v))
+        return marginal.free_energy(self, v) if marginal.may_be_missing(v) else self.complete_free_energy(v)
+
+    def complete_free_energy(self, v: Tensor) -> Tensor:
+        """free_energy of rows without missing entries."""
+        return self._visible_energy(v) - torch_units.cumulant(self.hidden_unit, self._hidden_input(v))
 
     def _visible_energy(self, v: Tensor) -> Tensor:
         """U(v) - t(v).b."""
-        own = torch_units.energy(self._visible_unit, v, self.log_variance)
-        return own - torch_units.statistic(self._visible_unit, v, self.log_variance) @ self.visible_bias
+        own = torch_units.energy(self.visible_unit, v, self.log_variance)
+        return own - torch_units.statistic(self.visible_unit, v, self.log_variance) @ self.visible_bias
 
     def _hidden_input(self, v: Tensor) -> Tensor:
         v = self._as_rows(v, "v", self.n_visible)
-        t = torch_units.statistic(self._visible_unit, v, self.log_variance)
-        return t @ self.weight.t() + torch_units.replicas(self._visible_unit, v) * self.hidden_bias
+        t = torch_units.statistic(self.visible_unit, v, self.log_variance)
+        return t @ self.weight.t() + torch_units.replicas(self.visible_unit, v) * self.hidden_bias
 
     def _visible_input(self, h: Tensor) -> Tensor:
         return nn.functional.linear(self._as_rows(h, "h", self.n_hidden), self.weight.t(), self.visible_bias)

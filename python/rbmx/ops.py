@@ -26,6 +26,7 @@ from rbmx.units.base import Real
 __all__ = [
     "as_key",
     "as_rows",
+    "as_tensor",
     "contrastive_divergence",
     "fold_in",
     "gibbs",
@@ -48,6 +49,11 @@ def as_rows(values: Tensor) -> Rows:
         raise ValueError(f"expected (rows, units), got {tuple(values.shape)}")
     binary = bool(np.all((array == 0) | (array == 1)))
     return PackedBits.pack(array) if binary else array
+
+
+def as_tensor(rows: Rows) -> Tensor:
+    """Rows as a float32 tensor of zeros and ones, or of values."""
+    return torch.from_numpy(as_array(rows))
 
 
 # keys
@@ -98,7 +104,7 @@ def half_step(given: Tensor, parameters: Sequence[Tensor], key: Tensor, side: st
     params = _params(parameters, visible, hidden)
     backend = backend_for(params)
     draw = backend.sample_hidden if side == "hidden" else backend.sample_visible
-    return _tensor(draw(params, as_rows(given), as_key(key)))
+    return as_tensor(draw(params, as_rows(given), as_key(key)))
 
 
 @half_step.register_fake
@@ -112,7 +118,7 @@ def gibbs(v: Tensor, parameters: Sequence[Tensor], key: Tensor, steps: int, visi
     """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
     if runs_natively(*parameters):
         params = _params(parameters, visible, hidden)
-        return _tensor(backend_for(params).gibbs(params, as_rows(v), steps, as_key(key)))
+        return as_tensor(backend_for(params).gibbs(params, as_rows(v), steps, as_key(key)))
     return _TorchSampler(parameters, visible, hidden).gibbs(v.to(parameters[0], copy=True), steps, as_key(key))
 
 
@@ -151,10 +157,6 @@ def _params(parameters: Sequence[Tensor], visible: str, hidden: str) -> RBMParam
     """The parameters as arrays that share their memory."""
     weight, visible_bias, hidden_bias, *learned = (parameter.detach().numpy() for parameter in parameters)
     return RBMParams(weight, visible_bias, hidden_bias, visible, hidden, *learned)
-
-
-def _tensor(rows: Rows) -> Tensor:
-    return torch.from_numpy(as_array(rows))
 
 
 def _real(values: Tensor) -> Real:

@@ -7,22 +7,26 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmx import ops, torch_units
-from rbmx.backends import Rows
+from rbmx import marginal, ops, torch_units
+from rbmx.backends import Backend, Rows, backend_for
+from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.likelihood import Estimate, exact, pseudolikelihood
+from rbmx.likelihood.clamped import log_marginals
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 from rbmx.samplers import Sampler, sampler_from
+from rbmx.samplers.clamped import complete, has_missing, mean_of_hidden, mean_of_missing
 from rbmx.training import L2, SGD, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import optimizer_from
@@ -30,6 +34,8 @@ from rbmx.training.schedules import Schedule
 from rbmx.units.base import require_whole_groups
 
 __all__ = ["RBM", "load"]
+
+AVERAGED_STEPS = 200  # of the chain whose second half hidden means of many missing entries are averaged over
 
 
 class RBM(RBMLayer):
@@ -79,13 +85,13 @@ class RBM(RBMLayer):
     @torch.no_grad()
     def sample_hidden(self, v: Tensor, seed: int | None = None) -> Tensor:
         """h ~ p(h | v), (rows, n_hidden). An int seed repeats exactly; None never repeats."""
-        self._as_rows(v, "v", self.n_visible)
+        _require_known(self._as_rows(v, "v", self.n_visible), "v")
         return self._half_step("hidden", v, self._noise(seed))
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
         """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
-        self._as_rows(h, "h", self.n_hidden)
+        _require_known(self._as_rows(h, "h", self.n_hidden), "h")
         return self._half_step("visible", h, self._noise(seed))
 
     @torch.no_grad()
@@ -93,7 +99,7 @@ class RBM(RBMLayer):
         """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        self._as_rows(v, "v", self.n_visible)
+        _require_known(self._as_rows(v, "v", self.n_visible), "v")
         return self._gibbs(v, steps, self._noise(seed))
 
     @torch.no_grad()
@@ -134,17 +140,64 @@ class RBM(RBMLayer):
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
         if not torch.compiler.is_compiling():
-            require_whole_groups(self._visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
+            require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))
         return v
 
     @torch.no_grad()
+    def impute(self, v: Tensor, steps: int = 100, seed: int | None = None, mode: str = "mean") -> Tensor:
+        """v with every missing entry (NaN) filled in from p(v_missing | v_observed), (rows, n_visible).
+
+        Args:
+            v: (rows, n_visible); a softmax group is missing whole.
+            steps: Gibbs steps with the observed entries clamped, 2 or more.
+            seed: an int repeats exactly.
+            mode: "mean": the average of E[v | h] over the second half of the steps (probabilities for Bernoulli and
+                softmax units); "sample": where the chain ends.
+        """
+        if mode not in ("mean", "sample"):
+            raise ValueError(f"mode: expected 'mean' or 'sample', got {mode!r}")
+        if steps < 2:
+            raise ValueError(f"steps: expected 2 or more, got {steps}")
+        rows = self._require_states(self._as_rows(v, "v", self.n_visible))
+        fill = mean_of_missing if mode == "mean" else complete
+        return self._tensor(fill(*self._engine("impute"), rows, steps, self._key(seed)))
+
+    def _marginal_hidden_mean(self, v: Tensor) -> Tensor:
+        """Exact where entries can be summed out, else averaged over a clamped chain with noise of its own."""
+        if marginal.can_sum_out(self, v):
+            return marginal.hidden_mean(self, v)
+        engine = self._engine("hidden_mean of missing entries")
+        mean = mean_of_hidden(*engine, self._require_states(v), AVERAGED_STEPS, Key(0))
+        return cast(Tensor, marginal.SampledMean.apply(self._tensor(mean), self.weight))
+
+    def _require_states(self, v: Tensor) -> NDArray[np.float32]:
+        """Rows as arrays, once it is clear that they are states with whole groups missing."""
+        rows = v.detach().cpu().to(torch.float32).contiguous().numpy()
+        if rows.ndim != 2:
+            raise ValueError(f"v: expected (rows, {self.n_visible}), got {tuple(v.shape)}")
+        found = self.visible_unit.check(rows.astype(np.float64), missing=True)
+        if found is not None:
+            value = rows[found.row, found.column]
+            raise ValueError(
+                f"v: row {found.row}, column {found.column}: value {value}: {found.unit} units take {found.expected}"
+            )
+        return rows
+
+    def _engine(self, what: str) -> tuple[Backend, RBMParams]:
+        """A backend and parameters that it takes: the module's own memory, or a float32 copy on the CPU."""
+        native = ops.runs_natively(*self._machine())
+        self._tell_slow(f"{what} runs on a float32 copy on the CPU")
+        params = self._params() if native else self._params_copy()
+        return backend_for(params), params
+
+    @torch.no_grad()
     def reconstruct(self, v: Tensor) -> Tensor:
         """E[v | E[h | v]], the mean-field reconstruction, (rows, n_visible)."""
         mean = self.visible_mean(self.hidden_mean(v))
-        return mean * torch_units.replicas(self._visible_unit, v)
+        return mean * torch_units.replicas(self.visible_unit, v)
 
     def _half_step(self, side: str, given: Tensor, key: Tensor) -> Tensor:
         self._tell_slow("sampling runs through torch")
@@ -182,12 +235,14 @@ class RBM(RBMLayer):
         engine: str = "auto",
         reproducible: bool = False,
         visible_bias: str = "data",
+        clamped_steps: int = TrainConfig.clamped_steps,
         buffer_bytes: int = TrainConfig.buffer_bytes,
     ) -> list[EpochRecord]:
         """Train natively, thousands of minibatches a call.
 
         Args:
             data: whatever rbmx.data.open_source takes: arrays, tensors, CSR, .npy, CSV or IDX files, DataLoaders.
+                NaN in real values is a missing entry, which is summed out.
             epochs: passes over the data; with resume, the total to go on to.
             batch_size: rows of a minibatch.
             sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd" or SGD(lr, momentum).
@@ -196,7 +251,7 @@ class RBM(RBMLayer):
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`.
             k, persistent, lr, momentum, weight_decay: short forms of sampler, optimizer and penalties.
-            engine, reproducible, visible_bias, buffer_bytes: as in TrainConfig.
+            engine, reproducible, visible_bias, clamped_steps, buffer_bytes: as in TrainConfig.
 
         Returns:
             The records of this call.
@@ -218,6 +273,7 @@ class RBM(RBMLayer):
                 engine=engine,
                 reproducible=reproducible,
                 visible_bias=visible_bias,
+                clamped_steps=clamped_steps,
                 buffer_bytes=buffer_bytes,
             )
         native = ops.runs_natively(*self._machine())
@@ -238,15 +294,18 @@ class RBM(RBMLayer):
         return result.history
 
     @torch.no_grad()
-    def contrastive_divergence(self, v: Tensor, k: int = 1, seed: int | None = None) -> None:
+    def contrastive_divergence(
+        self, v: Tensor, k: int = 1, seed: int | None = None, clamped_steps: int = TrainConfig.clamped_steps
+    ) -> None:
         """ADD the CD-k gradient of the negative log-likelihood (mean over rows) to .grad, as backward() does.
 
         Works with any torch optimizer: optimizer.zero_grad(); rbm.contrastive_divergence(v); optimizer.step().
 
         Args:
-            v: (rows, n_visible), at least one row.
+            v: (rows, n_visible), at least one row; NaN is a missing entry, which is summed out.
             k: Gibbs steps.
             seed: an int repeats exactly.
+            clamped_steps: Gibbs steps that fill in missing entries first.
         """
         if k < 1:
             raise ValueError(f"k: expected 1 or more Gibbs steps, got {k}")
@@ -254,8 +313,11 @@ class RBM(RBMLayer):
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
         self._tell_slow("contrastive divergence runs through torch")
-        machine = self._machine()
-        gradients = ops.contrastive_divergence(v, machine, self._noise(seed), k, self.visible, self.hidden)
+        machine, key = self._machine(), self._noise(seed)
+        if marginal.may_be_missing(v):
+            engine = self._engine("contrastive divergence")
+            v = self._tensor(complete(*engine, self._require_states(v), clamped_steps, ops.as_key(key).fold_in(1)))
+        gradients = ops.contrastive_divergence(v, machine, key, k, self.visible, self.hidden)
         for parameter, gradient in zip(machine, gradients, strict=True):
             if parameter.grad is None:
                 parameter.grad = gradient
@@ -271,7 +333,7 @@ class RBM(RBMLayer):
             gradients = list(torch.autograd.grad(positive - negative, plain, retain_graph=True))
             if self.log_variance is not None:
                 (slope,) = torch.autograd.grad(positive, self.log_variance)
-                learned = torch.from_numpy(self._visible_unit.learned(self.n_visible)).to(slope)
+                learned = torch.from_numpy(self.visible_unit.learned(self.n_visible)).to(slope)
                 gradients.append(slope + learned / 2)
         return gradients
 
@@ -298,21 +360,29 @@ class RBM(RBMLayer):
         Raises:
             ValueError: an unknown method, or one that lacks what it needs.
         """
-        rows = None if data is None else self._source_rows(data)
+        rows = None if data is None else self._source_rows(data, missing=False)
         return self._log_partition(method, rows, temperatures, chains, seed)
 
     def log_likelihood(
         self, data: Any, method: str = "auto", *, temperatures: int = 1000, chains: int = 100, seed: int | None = None
     ) -> Estimate:
-        """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data."""
-        rows = self._source_rows(data)
+        """Mean log p(v) over the rows of `data`, in nats, with log Z by log_partition from the same data.
+
+        Missing entries (NaN) are summed out as in free_energy, and log Z is then found without the data.
+        """
+        rows = self._source_rows(data, missing=True)
+        if not isinstance(rows, PackedBits) and has_missing(rows):
+            z = self._log_partition(method, None, temperatures, chains, seed)
+            with torch.no_grad():
+                energy = float(self.free_energy(torch.from_numpy(rows).to(self.weight.device)).double().mean())
+            return Estimate(-energy - z.value, -energy - z.high, -energy - z.low, z.method)
         if self.visible == "counts" and method in ("auto", "exact"):
             return exact.log_likelihood(self._params_copy(), rows)
         z = self._log_partition(method, rows, temperatures, chains, seed)
         return exact.log_likelihood(self._params_copy(), rows, z)
 
-    def _source_rows(self, data: Any) -> Rows:
-        return open_source(data, unit=self._visible_unit).load()
+    def _source_rows(self, data: Any, *, missing: bool) -> Rows:
+        return open_source(data, unit=self.visible_unit, missing=missing).load()
 
     def _log_partition(
         self, method: str, rows: Rows | None, temperatures: int, chains: int, seed: int | None
@@ -325,9 +395,48 @@ class RBM(RBMLayer):
             start=None if rows is None else rows[:chains],
             temperatures=temperatures,
             chains=chains,
-            key=ops.as_key(self._noise(seed)),
+            key=self._key(seed),
             base_bias=log_odds([rows]) if binary and rows is not None else None,
         )
+
+    @torch.no_grad()
+    def conditional_log_likelihood(
+        self,
+        v: Tensor,
+        given: Tensor,
+        method: str = "auto",
+        *,
+        temperatures: int = 1000,
+        chains: int = 100,
+        seed: int | None = None,
+    ) -> Tensor:
+        """log p(the other entries of v | those where `given` is true), float64 (rows,); log Z cancels.
+
+        Args:
+            v: (rows, n_visible), no entry missing.
+            given: bool, (n_visible,) or as v; a softmax group is given whole or not at all.
+            method: "exact" (as free_energy), "ais" (log Z of the machine with the given entries clamped, a run a row),
+                "auto": exact where it can be.
+            temperatures, chains, seed: of AIS.
+
+        Raises:
+            ValueError: an unknown method, counts, or "exact" where states are too many.
+        """
+        if method not in ("auto", "exact", "ais"):
+            raise ValueError(f"method: expected one of auto, exact, ais, got {method!r}")
+        v = self._as_rows(v, "v", self.n_visible)
+        _require_known(v, "v")
+        known = torch.as_tensor(given, device=v.device).bool().expand_as(v)
+        hidden_from_view = torch.where(known, v, torch.nan)
+        rows = self._require_states(hidden_from_view)
+        if method == "exact" or (method == "auto" and marginal.can_sum_out(self, hidden_from_view)):
+            return (marginal.free_energy(self, hidden_from_view) - self.complete_free_energy(v)).double()
+        part = ~known.all(1).cpu().numpy()  # the others have nothing to predict
+        found = np.zeros(len(v))
+        found[part] = -self.complete_free_energy(v).double().cpu().numpy()[part] - log_marginals(
+            self._params_copy(), rows[part], temperatures=temperatures, chains=chains, key=self._key(seed)
+        )
+        return torch.from_numpy(found)
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""
@@ -385,6 +494,9 @@ class RBM(RBMLayer):
                 else:
                     torch.autograd.graph.increment_version(parameter)
 
+    def _tensor(self, rows: Rows) -> Tensor:
+        return ops.as_tensor(rows).to(self.weight)
+
     def _tell_slow(self, how: str) -> None:
         """Warn once that parameters without a native path take a slower one; a compiled program says nothing."""
         if self._told_slow or torch.compiler.is_compiling() or ops.runs_natively(*self._machine()):
@@ -403,10 +515,22 @@ class RBM(RBMLayer):
         key: Tensor = ops.noise_key(base, self.noise_counter)
         return key
 
+    def _key(self, seed: int | None) -> Key:
+        """The same as a Key."""
+        return ops.as_key(self._noise(seed))
+
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:
             return seed
         return int(torch_seed()) if self._seed is None else self._seed
+
+
+def _require_known(values: Tensor, name: str) -> None:
+    """ValueError where an entry is missing; a compiled program does not look."""
+    if marginal.may_be_missing(values):
+        raise ValueError(
+            f"{name}: NaN, a missing entry; fill it in with impute(v) or keep what is known with sample(given=)"
+        )
 
 
 class _Remember:

@@ -34,6 +34,7 @@ class Purpose(IntEnum):
     SAMPLING = 4
     BINARIZE = 5
     SHARD = 6
+    CLAMPED = 7
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:

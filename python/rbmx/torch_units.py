@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rbmx.rng import Draws
-from rbmx.unit_dispatch import by_unit_type
 from rbmx.units import UnitType
 from rbmx.units.bernoulli import Bernoulli
 from rbmx.units.counts import Counts
@@ -26,44 +27,50 @@ __all__ = ["cumulant", "energy", "mean", "replicas", "sample", "statistic"]
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-def _unknown(unit: UnitType) -> TypeError:
-    return TypeError(f"{unit.name}: no torch functions for this unit type; rbmx.torch_units holds them")
+class _ByType:
+    """A function of a unit type and tensors, one for each type, by a lookup that torch.compile can follow."""
+
+    def __init__(self, default: Callable[..., Tensor] | None = None) -> None:
+        self._default = default
+        self._functions: dict[type[UnitType], Callable[..., Tensor]] = {}
+
+    def of(self, *types: type[UnitType]) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+        """The decorated function is that of these types."""
+
+        def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            self._functions.update(dict.fromkeys(types, function))
+            return function
+
+        return register
+
+    def __call__(self, unit: UnitType, *arguments: Any) -> Tensor:
+        """The value for this unit type."""
+        function = self._functions.get(type(unit), self._default)
+        if function is None:
+            raise TypeError(f"{unit.name}: no torch functions for this unit type; rbmx.torch_units holds them")
+        return function(unit, *arguments)
 
 
-@by_unit_type
-def energy(unit: UnitType, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
-    """U(s), (rows,)."""
-    raise _unknown(unit)
+def _sample_by_specification(unit: UnitType, x: Tensor, draws: Draws) -> Tensor:
+    states = unit.sample(x.detach().cpu().numpy().astype(np.float64), draws)
+    return torch.from_numpy(states).to(x.device, x.dtype)
 
 
-@by_unit_type
-def cumulant(unit: UnitType, x: Tensor) -> Tensor:
-    """log of the sum or integral over s of exp(x.s - U(s)), (rows,), of hidden units."""
-    raise _unknown(unit)
-
-
-@by_unit_type
-def mean(unit: UnitType, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
-    """E[s | x], (rows, units)."""
-    raise _unknown(unit)
-
-
-@by_unit_type
-def statistic(unit: UnitType, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
-    """t(s), (rows, units): s itself, but for learned variances."""
-    return s
+# U(s), (rows,), of states and the log variances of learned units, or None
+energy = _ByType()
+# log of the sum or integral over s of exp(x.t(s) - U(s)), (rows,), of inputs and log variances
+cumulant = _ByType()
+# E[s | x], (rows, units), of inputs and log variances
+mean = _ByType()
+# t(s), (rows, units), of states and log variances: s itself, but for learned variances
+statistic = _ByType(lambda unit, s, log_variance=None: s)
+# s drawn from p(s | x), of inputs and Draws: by the specification, on the CPU, but for Bernoulli and Gaussian units
+sample = _ByType(_sample_by_specification)
 
 
 def replicas(unit: UnitType, s: Tensor) -> Tensor | float:
     """How many times hidden biases count beside such states: the total of counts, (rows, 1), else 1."""
     return s.sum(-1, keepdim=True) if isinstance(unit, Counts) else 1.0
-
-
-@by_unit_type
-def sample(unit: UnitType, x: Tensor, draws: Draws) -> Tensor:
-    """s drawn from p(s | x): by the specification, on the CPU, but for the types below."""
-    states = unit.sample(x.detach().cpu().numpy().astype(np.float64), draws)
-    return torch.from_numpy(states).to(x.device, x.dtype)
 
 
 def _generator(x: Tensor, draws: Draws) -> torch.Generator:
@@ -74,26 +81,23 @@ def _generator(x: Tensor, draws: Draws) -> torch.Generator:
 # Bernoulli
 
 
-@sample.register
+@sample.of(Bernoulli)
 def _(unit: Bernoulli, x: Tensor, draws: Draws) -> Tensor:
     noise = torch.rand(x.shape, generator=_generator(x, draws), device=x.device, dtype=x.dtype)
     return (noise < torch.sigmoid(x)).to(x.dtype)
 
 
-@energy.register(Bernoulli)
-@energy.register(Spin)
-@energy.register(Softmax)
-@energy.register(Exponential)
+@energy.of(Bernoulli, Spin, Softmax, Exponential)
 def _(unit: UnitType, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.zeros_like(s).sum(-1)
 
 
-@cumulant.register
-def _(unit: Bernoulli, x: Tensor) -> Tensor:
+@cumulant.of(Bernoulli)
+def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return nn.functional.softplus(x).sum(-1)
 
 
-@mean.register
+@mean.of(Bernoulli)
 def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.sigmoid(x)
 
@@ -101,12 +105,12 @@ def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 # Spin
 
 
-@cumulant.register
-def _(unit: Spin, x: Tensor) -> Tensor:
+@cumulant.of(Spin)
+def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logaddexp(x, -x).sum(-1)
 
 
-@mean.register
+@mean.of(Spin)
 def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.tanh(x)
 
@@ -114,52 +118,55 @@ def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 # Gaussian
 
 
-@sample.register
+@sample.of(Gaussian)
 def _(unit: Gaussian, x: Tensor, draws: Draws) -> Tensor:
     return x + torch.randn(x.shape, generator=_generator(x, draws), device=x.device, dtype=x.dtype)
 
 
-@energy.register
+@energy.of(Gaussian)
 def _(unit: Gaussian, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (s * s).sum(-1) / 2
 
 
-@cumulant.register
-def _(unit: Gaussian, x: Tensor) -> Tensor:
+@cumulant.of(Gaussian)
+def _(unit: Gaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (x * x / 2 + _HALF_LOG_2PI).sum(-1)
 
 
-@mean.register
+@mean.of(Gaussian)
 def _(unit: Gaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return x
 
 
-def _deviation(log_variance: Tensor | None) -> Tensor:
+def _half_log_variance(log_variance: Tensor | None) -> Tensor:
     if log_variance is None:
         raise ValueError("log_variance: expected (units,) for gaussian(learned) units, got None")
-    return torch.exp(log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT) / 2)
+    return log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT) / 2
 
 
-@statistic.register
+def _deviation(log_variance: Tensor | None) -> Tensor:
+    return torch.exp(_half_log_variance(log_variance))
+
+
+@cumulant.of(LearnedGaussian)
+def _(unit: LearnedGaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
+    return (x * x / 2 + _HALF_LOG_2PI + _half_log_variance(log_variance)).sum(-1)
+
+
+@statistic.of(LearnedGaussian)
 def _(unit: LearnedGaussian, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return s / _deviation(log_variance)
 
 
-@energy.register
+@energy.of(LearnedGaussian)
 def _(unit: LearnedGaussian, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     t = statistic(unit, s, log_variance)
     return (t * t).sum(-1) / 2
 
 
-@mean.register
+@mean.of(LearnedGaussian)
 def _(unit: LearnedGaussian, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return x * _deviation(log_variance)
-
-
-@sample.register
-def _(unit: LearnedGaussian, x: Tensor, draws: Draws) -> Tensor:
-    states = unit.sample(x.detach().cpu().numpy().astype(np.float64), draws)
-    return torch.from_numpy(states).to(x.device, x.dtype)
 
 
 # softmax and counts
@@ -169,22 +176,22 @@ def _grouped(unit: Softmax, x: Tensor) -> Tensor:
     return x.reshape(*x.shape[:-1], -1, unit.group)
 
 
-@cumulant.register
-def _(unit: Softmax, x: Tensor) -> Tensor:
+@cumulant.of(Softmax)
+def _(unit: Softmax, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logsumexp(_grouped(unit, x), -1).sum(-1)
 
 
-@mean.register
+@mean.of(Softmax)
 def _(unit: Softmax, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.softmax(_grouped(unit, x), -1).flatten(-2)
 
 
-@energy.register
+@energy.of(Counts)
 def _(unit: Counts, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.lgamma(s + 1).sum(-1) - torch.lgamma(s.sum(-1) + 1)
 
 
-@mean.register
+@mean.of(Counts)
 def _(unit: Counts, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.softmax(x, -1)
 
@@ -212,22 +219,22 @@ def _half_mean(x: Tensor) -> Tensor:
     return torch.where(x <= 0, below, above)
 
 
-@energy.register
+@energy.of(ReLU)
 def _(unit: ReLU, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (s * s).sum(-1) / 2
 
 
-@cumulant.register
-def _(unit: ReLU, x: Tensor) -> Tensor:
+@cumulant.of(ReLU)
+def _(unit: ReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return _log_integral(x).sum(-1)
 
 
-@mean.register
+@mean.of(ReLU)
 def _(unit: ReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return _half_mean(x)
 
 
-@energy.register
+@energy.of(DReLU)
 def _(unit: DReLU, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     up, down = s.clamp(min=0), s.clamp(max=0)
     own = (unit.plus * up * up + unit.minus * down * down) / 2 + unit.tilt_plus * up + unit.tilt_minus * down
@@ -245,12 +252,12 @@ def _log_sides(unit: DReLU, x: Tensor) -> tuple[Tensor, Tensor]:
     return _log_integral(above) - math.log(unit.plus) / 2, _log_integral(below) - math.log(unit.minus) / 2
 
 
-@cumulant.register
-def _(unit: DReLU, x: Tensor) -> Tensor:
+@cumulant.of(DReLU)
+def _(unit: DReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logaddexp(*_log_sides(unit, x)).sum(-1)
 
 
-@mean.register
+@mean.of(DReLU)
 def _(unit: DReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     log_plus, log_minus = _log_sides(unit, x)
     positive = torch.sigmoid(log_plus - log_minus)
@@ -262,8 +269,8 @@ def _(unit: DReLU, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 # truncated exponential
 
 
-@cumulant.register
-def _(unit: Exponential, x: Tensor) -> Tensor:
+@cumulant.of(Exponential)
+def _(unit: Exponential, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return (x / 2 + _log_sinc(x / 2)).sum(-1)
 
 
@@ -276,7 +283,7 @@ def _log_sinc(y: Tensor) -> Tensor:
     return torch.where(near, series, large + torch.log(-torch.expm1(-2 * large) / (2 * large)))
 
 
-@mean.register
+@mean.of(Exponential)
 def _(unit: Exponential, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     near = x.abs() < 0.5
     small, large = torch.where(near, x, 0.0), torch.where(near, 1.0, x)
@@ -295,21 +302,21 @@ def _parts(unit: Mixed, values: Tensor, log_variance: Tensor | None) -> list[tup
     ]
 
 
-@energy.register
+@energy.of(Mixed)
 def _(unit: Mixed, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.stack([energy(*part) for part in _parts(unit, s, log_variance)]).sum(0)
 
 
-@cumulant.register
-def _(unit: Mixed, x: Tensor) -> Tensor:
-    return torch.stack([cumulant(block, part) for block, part, _ in _parts(unit, x, None)]).sum(0)
+@cumulant.of(Mixed)
+def _(unit: Mixed, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
+    return torch.stack([cumulant(*part) for part in _parts(unit, x, log_variance)]).sum(0)
 
 
-@mean.register
+@mean.of(Mixed)
 def _(unit: Mixed, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.cat([mean(*part) for part in _parts(unit, x, log_variance)], -1)
 
 
-@statistic.register
+@statistic.of(Mixed)
 def _(unit: Mixed, s: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.cat([statistic(*part) for part in _parts(unit, s, log_variance)], -1)

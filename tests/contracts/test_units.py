@@ -113,14 +113,14 @@ def test_samples_of_rows_do_not_depend_on_how_rows_are_split(unit: UnitType) -> 
 def test_biases_that_start_at_the_data_give_its_mean(unit: UnitType) -> None:
     """With a million rows behind them the two imaginary rows shift a mean by 1e-5."""
     mean = unit.mean(inputs(unit)[[5]] / 2)[0]
-    bias = unit.start_at(mean, 1_000_000)
+    bias = unit.start_at(mean, np.full(len(mean), 1e6))
     np.testing.assert_allclose(unit.mean(bias[None])[0], mean, atol=2e-5)
 
 
 def test_constant_data_give_finite_biases(unit: UnitType) -> None:
     s, _ = layer(unit, VISIBLE[unit.name], 4)
     for state in s[:: max(1, len(s) // 20)]:
-        assert np.all(np.isfinite(unit.start_at(state, 100)))
+        assert np.all(np.isfinite(unit.start_at(state, np.full(len(state), 100.0))))
 
 
 @pytest.mark.parametrize(

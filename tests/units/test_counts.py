@@ -10,7 +10,8 @@ import pytest
 
 from rbmx.backends import as_array, backend_for
 from rbmx.errors import DataError
-from rbmx.likelihood import log_likelihood, log_partition
+from rbmx.likelihood import ais_log_partition, log_likelihood, log_partition
+from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 from rbmx.training import SGD, TrainConfig, train
@@ -83,6 +84,9 @@ def test_two_topics_are_found() -> None:
 
 
 def test_what_has_no_total_or_is_no_count_is_refused(params: RBMParams) -> None:
+    for estimate in (ais_log_partition, estimate_log_partition):
+        with pytest.raises(ValueError, match="log Z: that of counts is one for each total"):
+            estimate(params, key=Key(0))
     with pytest.raises(ValueError, match="total: expected the total of rows of counts"):
         log_partition(params)
     with pytest.raises(ValueError, match="hidden: counts units are visible ones: a row's total comes from data"):

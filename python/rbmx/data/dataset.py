@@ -26,12 +26,20 @@ class Dataset:
         source: the rows.
         encoding: the rule that turns them into bits or real values.
         unit: whose states the encoded values must be; None: not checked.
+        missing: whether NaN is a missing entry; a row without any entry is an error.
         kind: "bits" (blocks are PackedBits) or "real" (blocks are float32), settled at the start.
     """
 
-    def __init__(self, source: Source, encoding: Encoding | None = None, unit: UnitType | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        encoding: Encoding | None = None,
+        unit: UnitType | None = None,
+        *,
+        missing: bool = False,
+    ) -> None:
         self.encoding = encoding or Encoding()
-        self.unit = unit
+        self.unit, self.missing = unit, missing
         threshold = self.encoding.binarize
         self._reads_bits = (isinstance(threshold, float) and isinstance(source, Binarizing)) or isinstance(
             source, ShardSource
@@ -41,10 +49,10 @@ class Dataset:
         self.source = source
         self.kind: Kind = self._settle_kind()
 
-    def of(self, unit: UnitType) -> Dataset:
+    def of(self, unit: UnitType, *, missing: bool = False) -> Dataset:
         """The same rows as states of these units."""
         same = copy(self)
-        same.unit = unit
+        same.unit, same.missing = unit, missing
         return same
 
     def _settle_kind(self) -> Kind:
@@ -117,14 +125,22 @@ class Dataset:
     def _encode(self, block: Block) -> Encoded:
         if self._reads_bits and isinstance(block.values, PackedBits):
             return block.values
-        encoded = self.encoding.encode(block, self.name, kind=self.kind, place=self.source.place)
+        encoded = self.encoding.encode(block, self.name, kind=self.kind, missing=self.missing, place=self.source.place)
+        if self.missing and not isinstance(encoded, PackedBits):
+            self._require_known_rows(encoded, block.first_row)
         if self.unit is not None and self.unit.kind != "bernoulli":  # whose range the encoding sees to
             self._require_states(encoded, block.first_row, self.unit)
         return encoded
 
+    def _require_known_rows(self, values: NDArray[np.float32], first_row: int) -> None:
+        unknown = np.isnan(values).all(axis=1)
+        if unknown.any():
+            where = self.source.place(first_row + int(unknown.argmax()), 0)
+            raise DataError(f"{self.name}: {where}: all values of the row are NaN: it says nothing; leave it out")
+
     def _require_states(self, encoded: Encoded, first_row: int, unit: UnitType) -> None:
         values = encoded.unpack() if isinstance(encoded, PackedBits) else encoded
-        found = unit.check(values.astype(np.float64))
+        found = unit.check(values.astype(np.float64), missing=self.missing)
         if found is not None:
             value = values[found.row, found.column].item()
             where = self.source.place(first_row + found.row, found.column)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,7 @@ class Encoding:
         source_name: str = "data",
         *,
         kind: Kind | None = None,
+        missing: bool = False,
         place: Callable[[int, int], str] = row_and_column,
     ) -> Encoded:
         """The block as packed bits or as float32 in [0, 1].
@@ -112,6 +113,7 @@ class Encoding:
             block: raw values; a float32 block that needs no change is returned as it is.
             source_name: what errors call the data.
             kind: what the whole source is; None takes it from this block.
+            missing: NaN is a missing entry and stays, where values are real.
             place: how errors name a global row and column.
         """
         values = block.values
@@ -120,7 +122,8 @@ class Encoding:
                 raise ValueError(f"{source_name}: packed bits take neither binarize nor scale")
             return values
         kind = kind or self.kind_of(values)
-        checked = _Checked(values, block.first_row, source_name, place)
+        real = kind == "real" and self.binarize is None
+        checked = _Checked(values, block.first_row, source_name, place, missing=missing and real)
         if self.binarize is not None and self.binarize != "sample":
             checked.require_finite()
             return PackedBits.pack(above(values, self.binarize))
@@ -185,6 +188,7 @@ class _Checked:
     first_row: int
     name: str
     place: Callable[[int, int], str]
+    missing: bool = False
 
     def require_finite(self) -> None:
         if self.values.dtype.kind != "f" or not self.values.size:
@@ -220,7 +224,12 @@ class _Checked:
                 "--scale 1 (scale=1), for bits use --binarize (binarize=)",
             )
 
-    def _refuse(self, bad: NDArray[np.bool_], fault: str) -> NoReturn:
+    def _refuse(self, bad: NDArray[np.bool_], fault: str) -> None:
+        """DataError for the first bad value; NaN is none where entries may be missing."""
+        if self.missing:
+            bad = bad & ~np.isnan(self.values)
+            if not bad.any():
+                return
         row, column = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
         value = self.values[row, column].item()
         where = self.place(self.first_row + row, column)

@@ -48,6 +48,7 @@ def open_source(
     seed: int = 0,
     unbounded: bool = False,
     unit: UnitType | None = None,
+    missing: bool = False,
     name: str | None = None,
     on_bad_row: Literal["raise", "skip"] = "raise",
 ) -> Dataset:
@@ -66,6 +67,7 @@ def open_source(
         unbounded: real values of any size.
         unit: the visible units that the rows are states of: values that are none are an error. Other units than
             Bernoulli take real values of any size as far as this check goes.
+        missing: NaN in real values is a missing entry, of a softmax its whole group, and stays; else it is an error.
         name: what errors call the data; the path by default.
         on_bad_row: for CSV: "raise", or "skip" to leave bad lines out, counted and reported.
     """
@@ -78,7 +80,7 @@ def open_source(
     if isinstance(data, Dataset):
         if encoding not in (Encoding(), Encoding(unbounded=True)) or name is not None:
             raise ValueError("binarize, scale, seed, name: the Dataset given has its own")
-        return data if unit is None else data.of(unit)
+        return data if unit is None else data.of(unit, missing=missing)
     if is_csv:
         from rbmx.data.csv import CsvSource, check_label
 
@@ -91,7 +93,7 @@ def open_source(
         encoding = _encoding_of_shards(source, encoding)
     if isinstance(source, PackedSource) and encoding != Encoding(seed=encoding.seed):
         raise ValueError("binarize, scale: the data are packed bits already")
-    return Dataset(source, encoding, unit)
+    return Dataset(source, encoding, unit, missing=missing)
 
 
 def file_format(path: str | os.PathLike[str]) -> FileFormat:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rbmx.backends import Rows, backend_for
 from rbmx.bits import PackedBits
 from rbmx.likelihood.estimate import Estimate
-from rbmx.likelihood.normalisable import require_normalisable
+from rbmx.likelihood.normalisable import require_partition_function
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key
 
@@ -50,7 +50,7 @@ def ais_log_partition(
         what the chains have seen.
 
     Raises:
-        ValueError: too few temperatures or chains, or energies that cannot be normalised.
+        ValueError: too few temperatures or chains, counts, or energies that cannot be normalised.
     """
     path = _Path(params, base_bias, temperatures, chains)
     noise, weights = key, np.zeros(chains)
@@ -114,7 +114,7 @@ class _Path:
             raise ValueError(f"base_bias: expected {params.visible_bias.shape}, got {base.shape}")
         self.params, self.base, self.chains, self.steps = params, base, chains, temperatures
         self.backend = backend_for(params, reproducible=True)
-        require_normalisable(params)
+        require_partition_function(params)
         idle = float(params.hidden_unit.cumulant(np.zeros(params.n_hidden)))
         self.log_base = float(params.visible_unit.cumulant(base.astype(np.float64))) + idle
 

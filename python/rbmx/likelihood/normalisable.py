@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rbmx.params import RBMParams
 
-__all__ = ["largest_pull", "require_normalisable"]
+__all__ = ["largest_pull", "require_partition_function"]
 
 Real = NDArray[np.float64]
 ITERATIONS = 200
@@ -15,14 +15,16 @@ STARTS = 8
 ROUNDING = 1e-6  # of float32 weights
 
 
-def require_normalisable(params: RBMParams) -> None:
-    """Raises ValueError where a direction is found along which exp(-E) does not fall.
+def require_partition_function(params: RBMParams) -> None:
+    """Raises ValueError where Z is not one number: for counts, and where exp(-E) does not fall in some direction.
 
     Far out E is v.Gv v / 2 + h.Gh h / 2 - h W v with the units' curvatures G, infinite on sides where states are
     bounded. It grows in every direction if the largest h W v over v.Gv v = h.Gh h = 1 is below 1. For Gaussian units
     that is the largest singular value of W; for units bounded on one side, local maxima are looked for, so that a
     machine which passes may still be improper.
     """
+    if params.visible == "counts":
+        raise ValueError("log Z: that of counts is one for each total; log_likelihood(data) takes those of the rows")
     pull = largest_pull(params)
     if pull >= 1 - ROUNDING:
         raise ValueError(

@@ -11,7 +11,7 @@ from rbmx.backends import Rows
 from rbmx.likelihood import exact
 from rbmx.likelihood.ais import ais_log_partition, reverse_ais_log_partition
 from rbmx.likelihood.estimate import Estimate
-from rbmx.likelihood.normalisable import require_normalisable
+from rbmx.likelihood.normalisable import require_partition_function
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 
@@ -53,9 +53,7 @@ def estimate_log_partition(
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
-    if params.visible == "counts":
-        raise ValueError("log Z: that of counts is one for each total: log_likelihood(data) takes those of the rows")
-    require_normalisable(params)
+    require_partition_function(params)
     if method == "exact" or (method == "auto" and can_enumerate(params)):
         return exact.log_partition(params)
     if method != "ais" and start is None:

@@ -146,7 +146,7 @@ class MixedRBM(RBMTransformer):
         return {index[column]: value for column, value in mapping.items()}
 
     def _initial_visible_bias(self, v: Values) -> Values:
-        return unit_type(self._visible).start_at(v.mean(axis=0, dtype=np.float64), len(v))
+        return unit_type(self._visible).start_at(v.mean(axis=0, dtype=np.float64), np.full(v.shape[1], float(len(v))))
 
     def _visible_values(self, rows: Rows) -> Values:
         """A table in the order of the columns: of numbers, or of objects where there are categories."""

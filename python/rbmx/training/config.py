@@ -38,6 +38,7 @@ class TrainConfig:
             data's means, for Bernoulli units at log(p / (1 - p)), p how often each is on in the data (Hinton 2010,
             section 8): without it plain PCD can get stuck with every hidden unit on. Learned variances start at the
             data's. "keep": they stay as they come.
+        clamped_steps: Gibbs steps that fill in the missing entries (NaN) of a minibatch, the observed ones clamped.
         buffer_bytes: data up to this size stay in memory; larger ones stream, shuffled by blocks and inside a
             buffer of this size.
         monitor_rows: rows that the error of an epoch is measured on.
@@ -54,6 +55,7 @@ class TrainConfig:
     engine: str = "auto"
     reproducible: bool = False
     visible_bias: str = "data"
+    clamped_steps: int = 10
     buffer_bytes: int = 128 << 20
     monitor_rows: int = 1000
 
@@ -68,6 +70,8 @@ class TrainConfig:
             raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
         if self.visible_bias not in ("data", "keep"):
             raise ValueError(f"visible_bias: expected 'data' or 'keep', got {self.visible_bias!r}")
+        if self.clamped_steps < 1:
+            raise ValueError(f"clamped_steps: expected 1 or more, got {self.clamped_steps}")
         if self.buffer_bytes < 1:
             raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
         if self.monitor_rows < 1:

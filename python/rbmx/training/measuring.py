@@ -11,26 +11,30 @@ from rbmx.bits import PackedBits
 from rbmx.data import Dataset
 from rbmx.errors import DataError
 from rbmx.params import Float32s, RBMParams
+from rbmx.rng import Key
+from rbmx.samplers.clamped import complete, has_missing
 
 __all__ = ["BIAS_ROWS", "VALIDATION_ROWS", "first_rows", "leading_blocks", "log_odds", "reconstruction_and_energy"]
 
 BIAS_ROWS = 100_000
 VALIDATION_ROWS = 10_000
+MONITOR_STEPS = 10
 
 
 def log_odds(blocks: Iterable[Rows]) -> Float32s:
     """log(p / (1 - p)) of each unit over the first BIAS_ROWS rows, one imaginary row on and one off added.
 
-    Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
+    NaN is left out. Rounded to 2^-10, so that the last bit of a machine's logarithm cannot show.
     """
-    ones, rows = np.zeros(1), 0
+    ones, known, rows = np.zeros(1), np.zeros(1), 0
     for block in blocks:
         part = as_array(block[: BIAS_ROWS - rows])
-        ones = ones + part.sum(axis=0, dtype=np.float64)
+        ones = ones + np.nansum(part, axis=0, dtype=np.float64)
+        known = known + (~np.isnan(part)).sum(axis=0)
         rows += len(part)
         if rows == BIAS_ROWS:
             break
-    odds = (ones + 1) / (rows - ones + 1)
+    odds = (ones + 1) / (known - ones + 1)
     return np.asarray(np.rint(np.log(odds) * 1024) / 1024, np.float32)
 
 
@@ -59,7 +63,12 @@ def first_rows(dataset: Dataset, limit: int) -> Rows:
 
 
 def reconstruction_and_energy(backend: Backend, params: RBMParams, rows: Rows) -> tuple[float, float]:
-    """Mean squared difference per unit between rows and E[v | E[h | v]], and mean free energy in nats."""
-    error = as_array(rows) - backend.reconstruct(params, rows)
-    energy = backend.free_energy(params, rows)
-    return float(np.mean(error * error, dtype=np.float64)), float(np.mean(energy))
+    """Mean squared difference per unit between rows and E[v | E[h | v]], and mean free energy in nats.
+
+    Rows with missing entries are completed by a clamped chain first, and the difference is that of the observed ones.
+    """
+    values = as_array(rows)
+    whole = complete(backend, params, values, MONITOR_STEPS, Key(0)) if has_missing(rows) else rows
+    error = values - backend.reconstruct(params, whole)
+    energy = backend.free_energy(params, whole)
+    return float(np.nanmean(error * error, dtype=np.float64)), float(np.mean(energy))

@@ -31,7 +31,7 @@ def start_at_data(params: RBMParams, blocks: Iterable[Rows], name: str = "data")
     if params.visible == "bernoulli":
         params.visible_bias[...] = log_odds(blocks)
         return
-    mean, variance, rows = _moments(blocks)
+    mean, variance, count = _moments(blocks)
     if params.log_variance is not None:
         learned = params.visible_unit.learned(params.n_visible)
         constant = np.flatnonzero(learned & (variance == 0))
@@ -41,7 +41,7 @@ def start_at_data(params: RBMParams, blocks: Iterable[Rows], name: str = "data")
                 f"{name}: column {column} (counted from 0) is {mean[column]:g} in every row: no variance to learn"
             )
         params.log_variance[...] = np.where(learned, np.log(np.where(learned, variance, 1.0)), 0.0)
-    bias = params.visible_unit.start_at(mean, rows)
+    bias = params.visible_unit.start_at(mean, count)
     far = np.flatnonzero(~(np.abs(bias) <= LARGEST_BIAS))
     if far.size:
         column = int(far[0])
@@ -52,16 +52,19 @@ def start_at_data(params: RBMParams, blocks: Iterable[Rows], name: str = "data")
     params.visible_bias[...] = bias
 
 
-def _moments(blocks: Iterable[Rows]) -> tuple[Real, Real, int]:
-    """Mean and variance of each column over the first rows, and how many (Chan, Golub and LeVeque 1983)."""
-    mean, spread, rows = np.zeros(1), np.zeros(1), 0
+def _moments(blocks: Iterable[Rows]) -> tuple[Real, Real, Real]:
+    """Mean and variance of each column's known values in the first rows, and how many (Chan, Golub, LeVeque 1983)."""
+    mean, spread, count, rows = np.zeros(1), np.zeros(1), np.zeros(1), 0
     for block in blocks:
         part = as_array(block[: BIAS_ROWS - rows]).astype(np.float64)
-        both = rows + len(part)
-        ahead = part.mean(axis=0) - mean
-        spread = spread + ((part - part.mean(axis=0)) ** 2).sum(axis=0) + ahead**2 * rows * len(part) / both
-        mean = mean + ahead * len(part) / both
-        rows = both
+        known = ~np.isnan(part)
+        new = known.sum(axis=0)
+        part_mean = np.where(known, part, 0).sum(axis=0) / np.maximum(new, 1)
+        part_spread = (np.where(known, part - part_mean, 0) ** 2).sum(axis=0)
+        share = new / np.maximum(count + new, 1)
+        ahead = part_mean - mean
+        mean, spread, count = mean + ahead * share, spread + part_spread + ahead**2 * count * share, count + new
+        rows += len(part)
         if rows == BIAS_ROWS:
             break
-    return mean, spread / rows, rows
+    return mean, spread / count, count

@@ -15,7 +15,9 @@ from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
+from rbmx.samplers.clamped import has_missing
 from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
@@ -52,7 +54,7 @@ def train(
 
     Args:
         params: changed in place.
-        data: anything rbmx.data.open_source takes.
+        data: anything rbmx.data.open_source takes; NaN in real values is a missing entry, which is summed out.
         config: settings; default TrainConfig().
         state: of an earlier run with the same settings, to go on from to the bit.
         validation: data to measure after each epoch.
@@ -162,15 +164,22 @@ class Trainer:
         )
         chains = deepcopy(state.chains)  # a diverged run gives back what it had
         kept = State(state.velocity, state.chains)
-        outcome = self._backend.train(
-            self.params, window.rows, batches, kept, lambda done: self._report(done, len(window.order))
-        )
+        outcome = self._train(window, batches, kept)
         if outcome.name == "diverged":
             state.chains = chains
             raise self._diverged(outcome)
         self._advance(outcome, kept, len(window.order))
         if outcome.exception is not None:
             raise outcome.exception
+
+    def _train(self, window: Window, batches: Batches, kept: State) -> Outcome:
+        def report(done: int) -> None:
+            self._report(done, len(window.order))
+
+        if not has_missing(window.rows):
+            return self._backend.train(self.params, window.rows, batches, kept, report)
+        steps = self.config.clamped_steps
+        return train_completing(self._backend, self.params, window.rows, batches, kept, steps, report)
 
     def _advance(self, outcome: Outcome, kept: State, rows: int) -> None:
         state, config = self.state, self.config
@@ -198,7 +207,7 @@ class Trainer:
                 function(self, *arguments)
 
     def _open(self, data: Any) -> Dataset:
-        dataset = open_source(data, unit=self.params.visible_unit)
+        dataset = open_source(data, unit=self.params.visible_unit, missing=True)
         if dataset.n_visible != self.params.n_visible:
             raise DataError(
                 f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
@@ -207,6 +216,8 @@ class Trainer:
 
     def _initial_state(self, key: Key) -> TrainState:
         config = self.config
+        if self.dataset.kind == "real":
+            require_known_columns(self.dataset)
         if config.visible_bias == "data" and not self.params.visible_bias.any():
             start_at_data(self.params, leading_blocks(self.dataset), self.dataset.name)
         chains = config.sampler.initial_chains(self.params, config.batch_size, key.fold_in(Purpose.CHAINS))

@@ -100,6 +100,10 @@ class UnitType(ABC):
         whole = unknown.reshape(len(values), -1, self.group).all(axis=2)
         return np.repeat(whole, self.group, axis=1)
 
+    def select(self, units: Bools) -> UnitType:
+        """The unit type of those units of a layer, whole groups, alone."""
+        return self
+
     # what few unit types have
 
     def statistic(self, state: Real) -> Real:
@@ -145,8 +149,8 @@ class UnitType(ABC):
         if n_units % self.group:
             raise ValueError(f"{self.name}: expected a multiple of {self.group} units, got {n_units}")
 
-    def start_at(self, mean: Real, rows: int) -> Real:
-        """The biases under which units alone have the mean of `rows` rows of data, (units,).
+    def start_at(self, mean: Real, rows: Real) -> Real:
+        """The biases under which units alone have the mean of `rows` rows of data, (units,); `rows` too is (units,).
 
         Two imaginary rows at mean(0) keep them finite where all data are the same.
         """

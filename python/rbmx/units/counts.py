@@ -78,7 +78,7 @@ class Counts(UnitType):
         """One group: a row's total ties all its units."""
         return np.zeros(n_units, np.int64)
 
-    def start_at(self, mean: Real, rows: int) -> Real:
+    def start_at(self, mean: Real, rows: Real) -> Real:
         """log of the words' frequencies, one imaginary occurrence of each added."""
         return np.asarray(np.log((mean * rows + 1) / (mean.sum() * rows + len(mean))))
 

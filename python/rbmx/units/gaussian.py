@@ -48,7 +48,7 @@ class Gaussian(UnitType):
         """Finite values."""
         return np.isfinite(values)
 
-    def start_at(self, mean: Real, rows: int) -> Real:
+    def start_at(self, mean: Real, rows: Real) -> Real:
         """The mean itself: it is finite whatever the data."""
         return mean
 
@@ -102,6 +102,10 @@ class LearnedGaussian(Gaussian):
         """With these log variances."""
         return LearnedGaussian(log_variance)
 
+    def select(self, units: Bools) -> UnitType:
+        """With their log variances."""
+        return self if self._half_log_variance.ndim == 0 else LearnedGaussian(2 * self._half_log_variance[units])
+
     def learned(self, n_units: int) -> Bools:
         """All."""
         return np.ones(n_units, bool)
@@ -111,6 +115,6 @@ class LearnedGaussian(Gaussian):
         t = self.statistic(state)
         return np.asarray((t * t - x * t - 1) / 2)
 
-    def start_at(self, mean: Real, rows: int) -> Real:
+    def start_at(self, mean: Real, rows: Real) -> Real:
         """The mean in units of the deviation."""
         return self.statistic(mean)

@@ -97,6 +97,16 @@ class Mixed(UnitType):
         """Block by block."""
         return self._beside(lambda unit, part: unit.log_variance_slope(state[..., part], x[..., part]))
 
+    def select(self, units: Bools) -> UnitType:
+        """The blocks that have any of them, shorter."""
+        return Mixed(
+            [
+                (unit.select(units[part]), int(units[part].sum()) // unit.group)
+                for unit, part in self._parts()
+                if units[part].any()
+            ]
+        )
+
     def groups(self, n_units: int) -> NDArray[np.int64]:
         """The blocks' groups, numbered on."""
         found: list[NDArray[np.int64]] = []
@@ -115,9 +125,9 @@ class Mixed(UnitType):
             widths = " + ".join(str(part.stop - part.start) for part in self.slices)
             raise ValueError(f"{self.name}: the blocks have {widths} = {self.width} units, the layer has {n_units}")
 
-    def start_at(self, mean: Real, rows: int) -> Real:
+    def start_at(self, mean: Real, rows: Real) -> Real:
         """Block by block."""
-        return np.concatenate([unit.start_at(mean[part], rows) for unit, part in self._parts()])
+        return np.concatenate([unit.start_at(mean[part], rows[part]) for unit, part in self._parts()])
 
     def violation(self, row: int, column: int) -> Violation:
         """Of the block that the column is in."""

@@ -72,7 +72,7 @@ class Softmax(UnitType):
         """The rows of the identity."""
         return [np.eye(self.group)] * (n_units // self.group)
 
-    def start_at(self, mean: Real, rows: int) -> Real:
+    def start_at(self, mean: Real, rows: Real) -> Real:
         """log of the frequencies with two imaginary rows spread evenly."""
         return np.asarray(np.log((mean * rows + IMAGINARY_ROWS / self.group) / (rows + IMAGINARY_ROWS)))
 

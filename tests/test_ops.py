@@ -198,6 +198,23 @@ def test_an_exported_sampler_moves_its_counter():
     assert int(dict(program.named_buffers())["rbm.noise_counter"]) == 3
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_ways_of_gibbs_keep_the_distribution(dtype):
+    """40,000 chains that start from p(v) of all 64 states, strongly coupled, are still there three steps later."""
+    rbm = machine(dtype=dtype)
+    parameters = [3 * p for p in parameters_of(rbm)]
+    states = torch.tensor(list(itertools.product((0, 1), repeat=6)), dtype=dtype)
+    weight, visible_bias, hidden_bias = parameters
+    log_p = states @ visible_bias + torch.nn.functional.softplus(states @ weight.t() + hidden_bias).sum(1)
+    p = torch.softmax(log_p.double(), 0)
+    start = torch.multinomial(p, 40_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    v = ops.gibbs(states[start], parameters, ops.key_tensor(Key(1)), 3, "bernoulli", "bernoulli")
+    counts = torch.bincount((v.long() @ 2 ** torch.arange(5, -1, -1)), minlength=64)
+    common = 40_000 * p >= 5
+    chi2 = ((counts - 40_000 * p) ** 2 / (40_000 * p))[common].sum().item()
+    assert chi2 < common.sum() + 4 * (2 * common.sum()) ** 0.5  # four standard deviations
+
+
 def test_contrastive_divergence_compiles_and_adds_to_grad():
     eager, rbm = machine(), machine()
     compiled = torch.compile(lambda v: rbm.contrastive_divergence(v, k=2), backend=BACKEND)

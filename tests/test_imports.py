@@ -24,14 +24,16 @@ BELOW["samplers"] = BELOW["backends"] | {"backends"}
 BELOW["likelihood"] = BELOW["backends"] | {"backends"}
 BELOW["data"] = BELOW["backends"] | {"backends", "envelope"}
 BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
+BELOW["sklearn"] = BELOW["training"] | {"training"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["torch_units"] = {"rng", "units"}
 BELOW["marginal"] = {"units", "torch_units", "likelihood"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
-BELOW["rbm"] = BELOW["layer"] | {"layer"}
+BELOW["ops"] = BELOW["layer"]
+BELOW["rbm"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
-BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs"}
+BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
 
 
@@ -94,14 +96,14 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: (
-        m in ("rbmx.rbm", "rbmx.layer", "rbmx.torch_units", "rbmx.marginal", "rbmx.data.torch")
+        m in ("rbmx.rbm", "rbmx.ops", "rbmx.layer", "rbmx.torch_units", "rbmx.marginal", "rbmx.data.torch")
         or m.startswith("rbmx.bench.")
     ),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),
     "mrjob": lambda m: m == "rbmx.jobs.train_job",
-    "sklearn": lambda m: m == "rbmx.sklearn" or m.startswith("rbmx.bench."),
+    "sklearn": lambda m: m.startswith(("rbmx.sklearn", "rbmx.bench.")),
     "scipy": lambda m: m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),
     "pyarrow": lambda m: m.startswith("rbmx.bench."),

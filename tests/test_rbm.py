@@ -12,8 +12,6 @@ torch = pytest.importorskip("torch")
 
 import rbmx  # noqa: E402
 
-PAIRS = list(itertools.product(("bernoulli", "gaussian"), repeat=2))
-
 
 def random_rbm(n_visible=5, n_hidden=4, *, dtype=torch.float32, visible="bernoulli", hidden="bernoulli", scale=1.0):
     rbm = rbmx.RBM(n_visible, n_hidden, visible=visible, hidden=hidden, seed=3, dtype=dtype)
@@ -45,16 +43,6 @@ def test_forward_is_the_hidden_mean_and_drops_into_sequential():
     net(random_bits(3, 5)).sum().backward()
     assert rbm.weight.grad.abs().sum() > 0
     assert torch.equal(rbm(random_bits(3, 5)), rbm.hidden_mean(random_bits(3, 5)))
-
-
-@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
-def test_gradcheck_of_energies_and_means_in_float64(visible, hidden):
-    rbm = random_rbm(dtype=torch.float64, visible=visible, hidden=hidden)
-    v = torch.rand(3, 5, dtype=torch.float64, requires_grad=True)
-    h = torch.rand(3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(rbm.free_energy, (v,))
-    assert torch.autograd.gradcheck(rbm, (v,))
-    assert torch.autograd.gradcheck(rbm.energy, (v, h))
 
 
 def test_log_likelihood_is_minus_free_energy_minus_log_z_by_enumeration():

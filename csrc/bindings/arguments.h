@@ -21,7 +21,8 @@ using Array = py::array_t<T, py::array::c_style>;
 template <class T>
 py::array_t<T, py::array::c_style> checked(const py::array& array, const char* name,
                                            std::initializer_list<std::int64_t> shape) {
-  bool fits = array.dtype().is(py::dtype::of<T>()) &&
+  // an equal dtype need not be the same object: that of an array out of a pickle is not
+  bool fits = py::isinstance<py::array_t<T>>(array) &&
               array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
               (array.flags() & py::array::c_style) != 0;
   py::ssize_t axis = 0;

@@ -146,7 +146,7 @@ py::tuple cd_statistics(const py::array& weight, const py::array& visible_bias,
 }
 
 void require_float_matrix(const py::array& a, const char* name) {
-  const bool fits = a.dtype().is(py::dtype::of<float>()) && a.ndim() == 2 &&
+  const bool fits = py::isinstance<py::array_t<float>>(a) && a.ndim() == 2 &&
                     a.strides(0) % sizeof(float) == 0 && a.strides(1) % sizeof(float) == 0;
   if (!fits) {
     throw py::value_error(

@@ -120,7 +120,7 @@ py::tuple parse_csv(const py::buffer& text, const std::optional<std::string>& la
                     py::array& values, const std::optional<py::array>& labels,
                     std::int64_t bytes_per_thread) {
   const py::buffer_info buffer = text.request();
-  const bool small = values.dtype().is(py::dtype::of<std::uint8_t>());
+  const bool small = py::isinstance<py::array_t<std::uint8_t>>(values);
   if (small) {
     checked<std::uint8_t>(values, "values", {-1, -1});
   } else {

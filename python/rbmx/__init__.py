@@ -40,7 +40,7 @@ _HOMES = {
         "train",
     ],
 }
-_MODULES = ["data", "likelihood", "report"]
+_MODULES = ["data", "likelihood", "report", "sklearn"]
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from rbmx import data as data
     from rbmx import likelihood as likelihood
     from rbmx import report as report
+    from rbmx import sklearn as sklearn
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from rbmx.errors import CheckpointError, DataError, DivergedError

@@ -55,7 +55,7 @@ class RBMLayer(nn.Module):
         self._set_parameters(self._initial_params())
 
     def _initial_params(self) -> RBMParams:
-        key = Key(torch_seed() if self._seed is None else self._seed).fold_in(Purpose.INITIAL_WEIGHTS)
+        key = Key(int(torch_seed()) if self._seed is None else self._seed).fold_in(Purpose.INITIAL_WEIGHTS)
         return RBMParams.initial(self.n_visible, self.n_hidden, key=key, visible=self.visible, hidden=self.hidden)
 
     def _set_parameters(self, params: RBMParams) -> None:
@@ -126,6 +126,6 @@ class RBMLayer(nn.Module):
         return values.to(self.weight.dtype)
 
 
-def torch_seed() -> int:
-    """A seed from torch's global generator, so that torch.manual_seed rules."""
-    return int(torch.randint(2**63 - 1, (), dtype=torch.int64))
+def torch_seed() -> Tensor:
+    """A seed from torch's global generator, so that torch.manual_seed rules; an int64 scalar."""
+    return torch.randint(2**63 - 1, (), dtype=torch.int64, device="cpu")

@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmx import marginal, torch_units
-from rbmx.backends import Backend, Rows, as_array, backend_for
-from rbmx.backends.reference import HIDDEN_STREAM, VISIBLE_STREAM
+from rbmx import marginal, ops, torch_units
+from rbmx.backends import Backend, Rows, backend_for
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding, open_source
@@ -25,7 +24,7 @@ from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.likelihood.clamped import log_marginals
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.params import RBMParams
-from rbmx.rng import Draws, Key, Purpose
+from rbmx.rng import Key
 from rbmx.samplers import Sampler, sampler_from
 from rbmx.samplers.clamped import complete, has_missing, mean_of_hidden, mean_of_missing
 from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
@@ -33,7 +32,7 @@ from rbmx.training.measuring import log_odds
 from rbmx.training.optimizers import Optimizer, optimizer_from
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
-from rbmx.units.base import Real, require_whole_groups
+from rbmx.units.base import require_whole_groups
 
 __all__ = ["RBM", "load"]
 
@@ -87,29 +86,22 @@ class RBM(RBMLayer):
     @torch.no_grad()
     def sample_hidden(self, v: Tensor, seed: int | None = None) -> Tensor:
         """h ~ p(h | v), (rows, n_hidden). An int seed repeats exactly; None never repeats."""
-        return self._half_step("hidden", v, self._key(seed))
+        _require_known(self._as_rows(v, "v", self.n_visible), "v")
+        return self._half_step("hidden", v, self._noise(seed))
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
         """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
-        return self._half_step("visible", h, self._key(seed))
+        _require_known(self._as_rows(h, "h", self.n_hidden), "h")
+        return self._half_step("visible", h, self._noise(seed))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1, seed: int | None = None) -> Tensor:
         """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        key = self._key(seed)
         _require_known(self._as_rows(v, "v", self.n_visible), "v")
-        if self._is_native():
-            params = self._params()
-            rows = backend_for(params).gibbs(params, self._rows(v), steps, key)
-            return self._tensor(rows)
-        self._tell_slow("sampling")
-        for step in range(steps):
-            h = self._torch_hidden(v, Draws(key, 0, step, HIDDEN_STREAM))
-            v = self._torch_visible(h, Draws(key, 0, step, VISIBLE_STREAM), like=v)
-        return v
+        return self._gibbs(v, steps, self._noise(seed))
 
     @torch.no_grad()
     def sample(
@@ -136,22 +128,23 @@ class RBM(RBMLayer):
             raise ValueError(f"n: expected 1 or more, got {n}")
         if self.visible == "counts" and (start is None or given is not None):
             raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
-        key = self._key(seed)
+        key = self._noise(seed)
         if start is None:
             fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
-            start = self._half_step("visible", fair, key.fold_in(1))
+            start = self._half_step("visible", fair, ops.fold_in(key, 1))
         start = self._as_rows(start, "start", self.n_visible).to(self.weight.device).expand(n, self.n_visible)
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
-            return self.gibbs(start, steps, seed=key.fold_in(2).seed)
+            return self._gibbs(start, steps, ops.fold_in(key, 2))
         given = torch.as_tensor(given, dtype=self.weight.dtype, device=self.weight.device)
         given = self._as_rows(given, "given", self.n_visible).expand(n, self.n_visible)
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
-        require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
+        if not torch.compiler.is_compiling():
+            require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
         v = torch.where(mask, given, start)
         for step in range(steps):
-            v = torch.where(mask, given, self.gibbs(v, 1, seed=key.fold_in(step + 3).seed))
+            v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))
         return v
 
     @torch.no_grad()
@@ -196,11 +189,9 @@ class RBM(RBMLayer):
 
     def _engine(self, what: str) -> tuple[Backend, RBMParams]:
         """A backend and parameters that it takes: the module's own memory, or a float32 copy on the CPU."""
-        if self._is_native():
-            params = self._params()
-        else:
-            self._tell_slow(what)
-            params = self._params_copy()
+        native = ops.runs_natively(*self._machine())
+        self._tell_slow(f"{what} runs on a float32 copy on the CPU")
+        params = self._params() if native else self._params_copy()
         return backend_for(params), params
 
     @torch.no_grad()
@@ -209,29 +200,15 @@ class RBM(RBMLayer):
         mean = self.visible_mean(self.hidden_mean(v))
         return mean * torch_units.replicas(self.visible_unit, v)
 
-    def _half_step(self, side: str, given: Tensor, key: Key) -> Tensor:
-        name, units = ("v", self.n_visible) if side == "hidden" else ("h", self.n_hidden)
-        _require_known(self._as_rows(given, name, units), name)
-        if not self._is_native():
-            self._tell_slow("sampling")
-            if side == "hidden":
-                return self._torch_hidden(given, Draws(key, 0, 0, HIDDEN_STREAM))
-            return self._torch_visible(given, Draws(key, 0, 0, VISIBLE_STREAM))
-        params = self._params()
-        backend = backend_for(params)
-        draw = backend.sample_hidden if side == "hidden" else backend.sample_visible
-        return self._tensor(draw(params, self._rows(given), key))
+    def _half_step(self, side: str, given: Tensor, key: Tensor) -> Tensor:
+        self._tell_slow("sampling runs through torch")
+        sampled: Tensor = ops.half_step(given, self._machine(), key, side, self.visible, self.hidden)
+        return sampled
 
-    def _torch_hidden(self, v: Tensor, draws: Draws) -> Tensor:
-        return torch_units.sample(self.hidden_unit, self._hidden_input(v), draws)
-
-    def _torch_visible(self, h: Tensor, draws: Draws, like: Tensor | None = None) -> Tensor:
-        unit = self.visible_unit
-        if self.log_variance is not None:
-            unit = unit.scaled(_real(self.log_variance))
-        if like is not None:
-            unit = unit.like(_real(like))
-        return torch_units.sample(unit, self._visible_input(h), draws)
+    def _gibbs(self, v: Tensor, steps: int, key: Tensor) -> Tensor:
+        self._tell_slow("sampling runs through torch")
+        sampled: Tensor = ops.gibbs(v, self._machine(), key, steps, self.visible, self.hidden)
+        return sampled
 
     # training
 
@@ -304,9 +281,8 @@ class RBM(RBMLayer):
                 clamped_steps=clamped_steps,
                 buffer_bytes=buffer_bytes,
             )
-        native = self._is_native()
-        if not native:
-            self._tell_slow("fit")
+        native = ops.runs_natively(*self._machine())
+        self._tell_slow("fit trains a float32 copy on the CPU")
         params = self._params() if native else self._params_copy()
         try:
             result = train(
@@ -341,21 +317,15 @@ class RBM(RBMLayer):
         v = self._as_rows(v, "v", self.n_visible)
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
-        key = self._key(seed)
+        self._tell_slow("contrastive divergence runs through torch")
+        machine, key = self._machine(), self._noise(seed)
         if marginal.may_be_missing(v):
-            rows = self._require_states(v)
-            v = self._tensor(complete(*self._engine("contrastive_divergence"), rows, clamped_steps, key.fold_in(1)))
-        if self._is_native():
-            params = self._params()
-            sums = backend_for(params).cd_statistics(params, self._rows(v), k, key)
-            found = (sums.weight, sums.visible, sums.hidden, sums.log_variance)
-            gradients = [torch.from_numpy(-s / sums.rows) for s in found if s is not None]
-        else:
-            gradients = self._torch_gradients(v, k, key)
-        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
-            gradient = gradient.to(parameter.dtype)
+            engine = self._engine("contrastive divergence")
+            v = self._tensor(complete(*engine, self._require_states(v), clamped_steps, ops.as_key(key).fold_in(1)))
+        gradients = ops.contrastive_divergence(v, machine, key, k, self.visible, self.hidden)
+        for parameter, gradient in zip(machine, gradients, strict=True):
             if parameter.grad is None:
-                parameter.grad = gradient.clone()
+                parameter.grad = gradient
             else:
                 parameter.grad.add_(gradient)
 
@@ -475,7 +445,7 @@ class RBM(RBMLayer):
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""
-        values = pseudolikelihood.pseudo_log_likelihood(self._params_copy(), self._rows(v))
+        values = pseudolikelihood.pseudo_log_likelihood(self._params_copy(), ops.as_rows(v))
         return torch.from_numpy(values)
 
     # files
@@ -496,9 +466,10 @@ class RBM(RBMLayer):
 
     # the border to the kernels
 
-    def _is_native(self) -> bool:
-        """Whether the kernels can work on the parameters' own memory."""
-        return all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in self.parameters())
+    def _machine(self) -> list[Tensor]:
+        """Weight, visible and hidden bias, and log variances where they are learned."""
+        learned = [] if self.log_variance is None else [self.log_variance]
+        return [self.weight, self.visible_bias, self.hidden_bias, *learned]
 
     def _params(self) -> RBMParams:
         """The parameters as arrays that share their memory."""
@@ -528,46 +499,40 @@ class RBM(RBMLayer):
                 else:
                     torch.autograd.graph.increment_version(parameter)
 
-    def _rows(self, values: Tensor) -> Rows:
-        array = values.detach().cpu().to(torch.float32).contiguous().numpy()
-        if array.ndim != 2:
-            raise ValueError(f"expected (rows, units), got {tuple(values.shape)}")
-        binary = bool(np.all((array == 0) | (array == 1)))
-        return PackedBits.pack(array) if binary else array
-
     def _tensor(self, rows: Rows) -> Tensor:
-        return torch.from_numpy(as_array(rows)).to(self.weight.device, self.weight.dtype)
+        return ops.as_tensor(rows).to(self.weight)
 
-    def _tell_slow(self, what: str) -> None:
-        if self._told_slow:
+    def _tell_slow(self, how: str) -> None:
+        """Warn once that parameters without a native path take a slower one; a compiled program says nothing."""
+        if self._told_slow or torch.compiler.is_compiling() or ops.runs_natively(*self._machine()):
             return
         self._told_slow = True
-        device, dtype = self.weight.device, self.weight.dtype
-        how = "trains a float32 copy on the CPU" if what == "fit" else "runs through torch"
-        warnings.warn(f"rbmx: {what} {how}: no native path for {dtype} on {device}", stacklevel=3)
+        warnings.warn(f"rbmx: {how}: no native path for {self.weight.dtype} on {self.weight.device}", stacklevel=3)
 
     # seeds
 
-    def _key(self, seed: int | None) -> Key:
+    def _noise(self, seed: int | None) -> Tensor:
         """The key of one call: an int seed as it is, else a fresh one that is never used again."""
         if seed is not None:
-            return Key(seed)
+            return ops.key_tensor(Key(seed))
         self.noise_counter += 1
-        base = Key(torch_seed() if self._seed is None else self._seed)
-        return base.fold_in(Purpose.SAMPLING).fold_in(int(self.noise_counter))
+        base = torch_seed() if self._seed is None else ops.key_tensor(Key(self._seed))
+        key: Tensor = ops.noise_key(base, self.noise_counter)
+        return key
+
+    def _key(self, seed: int | None) -> Key:
+        """The same as a Key."""
+        return ops.as_key(self._noise(seed))
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:
             return seed
-        return torch_seed() if self._seed is None else self._seed
-
-
-def _real(values: Tensor) -> Real:
-    return values.detach().cpu().numpy().astype(np.float64)
+        return int(torch_seed()) if self._seed is None else self._seed
 
 
 def _require_known(values: Tensor, name: str) -> None:
-    if bool(torch.isnan(values).any()):
+    """ValueError where an entry is missing; a compiled program does not look."""
+    if marginal.may_be_missing(values):
         raise ValueError(
             f"{name}: NaN, a missing entry; fill it in with impute(v) or keep what is known with sample(given=)"
         )

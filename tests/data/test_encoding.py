@@ -98,6 +98,14 @@ def test_a_value_that_is_not_finite_is_named(encoding: Encoding, value: float) -
         encode(encoding, values)
 
 
+def test_a_real_value_that_float32_cannot_hold_is_named() -> None:
+    values = np.full((3, 2), 1e30)
+    assert np.isfinite(Encoding(unbounded=True).encode(Block(0, values))).all()
+    values[1, 1] = -1e300
+    with pytest.raises(DataError, match=r"row 11, column 1 .*: value -1e\+300 is not a finite float32"):
+        Encoding(unbounded=True).encode(Block(10, values))
+
+
 def test_grey_levels_without_an_encoding_are_refused() -> None:
     with pytest.raises(DataError, match=r"row 0, column 1 .*: value 255 lies outside \[0, 1\]"):
         encode(Encoding(), np.array([[0, 255]], np.uint8))

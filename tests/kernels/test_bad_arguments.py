@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,13 @@ def test_a_wrong_argument_is_a_value_error_that_names_it(name: str) -> None:
 def test_the_message_says_what_was_expected_and_what_came() -> None:
     with pytest.raises(ValueError, match=r"^hidden_bias: expected a C-contiguous float32 \(3\), got float32 \(5,\)"):
         _core.mean(W, B, B, "hidden", V)
+
+
+def test_a_dtype_out_of_a_pickle_is_as_good_as_any() -> None:
+    """It equals NumPy's own and is not the same object, as after joblib or multiprocessing."""
+    words = pickle.loads(pickle.dumps(V))
+    assert words.dtype == V.dtype and words.dtype is not V.dtype
+    assert np.array_equal(_core.mean(W, B, C, "hidden", words), _core.mean(W, B, C, "hidden", V))
 
 
 @pytest.mark.parametrize("out", ["velocity", "chains"])

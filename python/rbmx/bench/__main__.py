@@ -1,4 +1,4 @@
-"""``python -m rbmx.bench kernel | peers | threads | scaling | memory | likelihood | csv | mapper | ...``."""
+"""``python -m rbmx.bench COMMAND``: the figures of rbmx, beside those of others where there are any."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     sharding.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
     sharding.add_argument("--temperatures", type=_positive, default=2000, metavar="T", help="of AIS (2000)")
     add("hadoop", "what a round costs on a real Hadoop, started and stopped here, on one, two and three nodes")
+    add("digits", "the digits pipeline of scikit-learn's gallery, with its BernoulliRBM and with ours", plot=False)
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -121,6 +122,10 @@ def _run_sharding(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], la
 def _run(arguments: argparse.Namespace) -> Report:
     if arguments.command == "table1":
         return _run_table1(arguments)
+    if arguments.command == "digits":
+        from rbmx.bench.digits import run_digits
+
+        return run_digits(rounds=1 if arguments.quick else arguments.rounds, threads=arguments.threads)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")

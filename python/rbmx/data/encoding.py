@@ -128,7 +128,7 @@ class Encoding:
             checked.require_finite()
             return PackedBits.pack(above(values, self.binarize))
         if self.unbounded:
-            checked.require_finite()
+            checked.require_float32()
         else:
             checked.require_range(self.scale)
         if self.binarize == "sample":
@@ -196,6 +196,14 @@ class _Checked:
         # NaN passes through min and max, so two passes without a temporary are enough
         if not (np.isfinite(self.values.min()) and np.isfinite(self.values.max())):
             self._refuse(~np.isfinite(self.values), "is not a finite number")
+
+    def require_float32(self) -> None:
+        self.require_finite()
+        if self.values.dtype.kind != "f" or self.values.dtype.itemsize <= 4 or not self.values.size:
+            return
+        most = np.finfo(np.float32).max
+        if not (-most <= self.values.min() and self.values.max() <= most):
+            self._refuse(np.abs(self.values) > most, "is not a finite float32")
 
     def require_range(self, scale: float | None) -> None:
         if self.values.dtype.kind == "b" or not self.values.size:

@@ -20,8 +20,8 @@ def log_partition(params: RBMParams) -> Estimate:
     """log Z = log sum_v sum_h exp(-E(v, h)), by enumerating 2^n states of the smaller Bernoulli side.
 
     Z = sum_h exp(c.h) prod_i exp(cumulant(b_i + (h W)_i)), or the same with the sides exchanged; in float64, natively
-    where both sides are Bernoulli. Cost: 2^n times the other side, a second for 24 by 784 natively, for 16 by 784
-    otherwise.
+    where both sides are Bernoulli. Cost: 2^n times the other side, 0.2 s for 20 by 784 and 4 s for 24 natively, a
+    second for 16 by 784 otherwise.
 
     Raises:
         ValueError: no Bernoulli side has at most 24 units.

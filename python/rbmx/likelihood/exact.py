@@ -25,8 +25,8 @@ def log_partition(params: RBMParams, total: int | None = None) -> Estimate:
     """log Z = log sum_v sum_h exp(-E(v, h)), by enumerating the states of a side of Bernoulli, spin or softmax units.
 
     Z = sum_h exp(c.h) exp(cumulant(b + h W)), or the same with the sides exchanged; in float64, natively where both
-    sides are Bernoulli. Cost: the states of the side that has fewer times the other side, a second for 24 by 784
-    natively, for 16 by 784 otherwise.
+    sides are Bernoulli. Cost: the states of the side that has fewer times the other side, 0.2 s for 20 by 784
+    and 4 s for 24 natively, a second for 16 by 784 otherwise.
 
     Args:
         params: the machine.

@@ -16,7 +16,7 @@ def pseudo_log_likelihood(params: RBMParams, rows: Rows) -> NDArray[np.float64]:
     """sum_i log p(v_i | v without i), float64 (rows,), over all Bernoulli visible units.
 
     log p(v_i | rest) = -softplus(F(v) - F(v with bit i flipped)). Native: all units of 10,000 rows of 784 by 500 in
-    about half a second on two cores.
+    a second or two on two cores.
 
     Raises:
         ValueError: visible or hidden units are not Bernoulli, values are not 0 and 1, or a weight is beyond 600, where

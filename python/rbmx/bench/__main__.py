@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rbmx.bench.anchors import ANCHORS
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
 from rbmx.bench.task import Images
@@ -66,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     sharding.add_argument("--temperatures", type=_positive, default=2000, metavar="T", help="of AIS (2000)")
     add("hadoop", "what a round costs on a real Hadoop, started and stopped here, on one, two and three nodes")
     add("digits", "the digits pipeline of scikit-learn's gallery, with its BernoulliRBM and with ours", plot=False)
+    anchors = add("anchors", "published likelihoods by our recipes: exact, annealed, and of a mixture", plot=False)
+    anchors.add_argument("--only", nargs="+", choices=ANCHORS, default=ANCHORS, help="(all)")
+    anchors.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -126,6 +130,10 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.digits import run_digits
 
         return run_digits(rounds=1 if arguments.quick else arguments.rounds, threads=arguments.threads)
+    if arguments.command == "anchors":
+        from rbmx.bench.anchors import run_anchors
+
+        return run_anchors(arguments.only, quick=arguments.quick, seed=arguments.seed, threads=arguments.threads)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")

@@ -37,6 +37,7 @@ _HOMES = {
         "TrainConfig",
         "TrainResult",
         "TrainState",
+        "WeightAverage",
         "train",
     ],
 }
@@ -73,6 +74,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "TrainState",
+    "WeightAverage",
     "__version__",
     "build_info",
     "get_num_threads",
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
         TrainConfig,
         TrainResult,
         TrainState,
+        WeightAverage,
         train,
     )
 

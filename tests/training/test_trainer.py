@@ -23,6 +23,7 @@ from rbmx.training import (
     StopTraining,
     TrainConfig,
     Trainer,
+    WeightAverage,
     train,
 )
 
@@ -87,6 +88,25 @@ def test_gradients_are_centred_where_that_is_native(
     trainer = Trainer(fresh(hidden=hidden), data, TrainConfig(1, **changes))
     assert trainer.config.centering == centering
     assert (trainer.state.offsets is not None) == (centering > 0)
+
+
+def test_weight_average_ends_with_the_mean_of_the_epochs_that_count() -> None:
+    kept = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+            kept.append(trainer.params.copy())
+
+    params = fresh()
+    train(params, ROWS, TrainConfig(5, 10), callbacks=[Keep(), WeightAverage(3)])
+    for name in ("weight", "visible_bias", "hidden_bias"):
+        mean = np.mean([getattr(p, name).astype(np.float64) for p in kept[2:]], axis=0)
+        np.testing.assert_array_equal(getattr(params, name), mean.astype(np.float32))
+    before = fresh()
+    train(before, ROWS, TrainConfig(2, 10), callbacks=[WeightAverage(3)])
+    np.testing.assert_array_equal(before.weight, kept[1].weight)
+    with pytest.raises(ValueError, match="^start: expected"):
+        WeightAverage(0)
 
 
 def test_a_run_that_goes_on_stays_plain_or_centred() -> None:

@@ -114,7 +114,7 @@ def _small(flipped: bool, quick: bool, seed: int) -> list[dict[str, object]]:
 
 
 def _large(quick: bool, seed: int) -> list[dict[str, object]]:
-    """784-500, PCD-5 with 500 chains, 60 epochs, rate 0.05 decaying to zero; AIS both ways, and with twice the steps."""
+    """784-500, PCD-5, 500 chains, 60 epochs, rate 0.05 decaying to zero; AIS both ways, again with twice the steps."""
     rows, test = _mnist(False)
     params = _initial(784, 500, seed)
     config = TrainConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining
+from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining, WeightAverage
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord
 from rbmx.training.likelihood import LikelihoodCheck, LikelihoodMonitor
@@ -35,5 +35,6 @@ __all__ = [
     "TrainResult",
     "TrainState",
     "Trainer",
+    "WeightAverage",
     "train",
 ]

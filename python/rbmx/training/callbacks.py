@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rbmx.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining"]
+__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage"]
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, not an error
@@ -77,6 +80,37 @@ class EarlyStopping(Callback):
         self.waited += 1
         if self.waited >= self.patience:
             raise StopTraining
+
+
+class WeightAverage(Callback):
+    """Ends training with the mean of the parameters after each epoch from `start` on (Polyak and Juditsky 1992).
+
+    Averages out what the last minibatches happened to hold; training itself goes on from its own parameters until then.
+    A run that is resumed goes on from the mean.
+
+    Args:
+        start: the first epoch that counts, from 1.
+    """
+
+    def __init__(self, start: int) -> None:
+        if start < 1:
+            raise ValueError(f"start: expected an epoch from 1 on, got {start}")
+        self.start, self.epochs = start, 0
+        self._sums: dict[str, NDArray[np.float64]] = {}
+
+    def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Add the parameters of this epoch."""
+        if record.epoch < self.start:
+            return
+        self.epochs += 1
+        for name in trainer.params.names:
+            array = getattr(trainer.params, name).astype(np.float64)
+            self._sums[name] = self._sums[name] + array if name in self._sums else array
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Put the mean in the parameters' place, where any epoch counted."""
+        for name, total in self._sums.items():
+            getattr(trainer.params, name)[...] = total / self.epochs
 
 
 class ProgressBar(Callback):

@@ -7,7 +7,7 @@ machines"; temperatures that even out the exchanges: Syed, Bouchard-Cote, Deligi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Draws, Key, uniform
 from rbmx.samplers.base import check_chains, check_steps
-from rbmx.units import unit_type
 
 __all__ = ["PT"]
 
@@ -57,7 +56,7 @@ class PT:
     def initial_memory(self, params: RBMParams, batch_size: int, key: Key) -> Memory:
         """Replicas of independent units with the visible biases, at evenly spaced inverse temperatures."""
         n = (batch_size if self.chains is None else self.chains) * self.temperatures
-        unit = unit_type(params.visible)
+        unit = params.visible_unit
         inputs = np.broadcast_to(params.visible_bias.astype(np.float64), (n, params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return {
@@ -112,7 +111,7 @@ class PT:
 def _tempered(params: RBMParams, base: np.ndarray, beta: float) -> RBMParams:
     b = np.float32(beta)
     visible_bias = base + b * (params.visible_bias - base)
-    return RBMParams(params.weight * b, visible_bias, params.hidden_bias * b, params.visible, params.hidden)
+    return replace(params, weight=params.weight * b, visible_bias=visible_bias, hidden_bias=params.hidden_bias * b)
 
 
 def _even_out(memory: Memory) -> None:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import rbmx  # noqa: E402
 from rbmx.backends import as_array, backend_for  # noqa: E402
-from rbmx.errors import DataError  # noqa: E402
+from rbmx.errors import DataError, DivergedError  # noqa: E402
 from rbmx.params import RBMParams  # noqa: E402
 from rbmx.rng import Key  # noqa: E402
 from rbmx.samplers import PCD  # noqa: E402
@@ -200,3 +200,15 @@ def test_streams_with_gaps_train_too() -> None:
     params = RBMParams.initial(8, 2, key=Key(0), visible=SPEC)
     result = train(params, lambda: iter([gaps[:150], gaps[150:]]), TrainConfig(2, 50, buffer_bytes=1))
     assert np.isfinite(result.history[-1].reconstruction_error) and np.all(np.isfinite(params.weight))
+
+
+def test_a_run_that_diverges_gives_back_what_it_was_given() -> None:
+    """The second minibatch of a pass diverges: the step of the first is taken back too."""
+    rows = np.random.default_rng(0).integers(0, 2, (20, 6)).astype(np.float32)
+    rows[::3, 1] = np.nan
+    params = RBMParams.initial(6, 4, key=Key(1), std=0.1)
+    before = params.copy()
+    with pytest.raises(DivergedError):
+        train(params, rows, TrainConfig(1, 10, optimizer=SGD(3000.0), visible_bias="keep", centering=0.0))
+    for name in params.names:
+        np.testing.assert_array_equal(getattr(params, name), getattr(before, name))

@@ -105,7 +105,7 @@ def test_weight_average_ends_with_the_mean_of_the_epochs_that_count() -> None:
     before = fresh()
     train(before, ROWS, TrainConfig(2, 10), callbacks=[WeightAverage(3)])
     np.testing.assert_array_equal(before.weight, kept[1].weight)
-    with pytest.raises(ValueError, match="^start: expected"):
+    with pytest.raises(ValueError, match=r"^start: expected"):
         WeightAverage(0)
 
 

@@ -18,7 +18,7 @@ from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key, uniform
 from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
-__all__ = ["Phase", "PhaseBackend", "sampled_phases", "train_in_python"]
+__all__ = ["Before", "Phase", "PhaseBackend", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
 LOG_VARIANCE_RATE = 0.1  # with the slope clipped to 1, a log variance moves by at most a tenth of the rate
@@ -65,6 +65,20 @@ class PhaseBackend(Backend, Protocol):
         ...
 
 
+class Before:
+    """Parameters and moments as they are now, to be given back by a run that diverges."""
+
+    def __init__(self, params: RBMParams, state: State) -> None:
+        self._live = [kept for kept in (params, state.velocity, state.squares) if kept is not None]
+        self._copies = [kept.copy() for kept in self._live]
+
+    def restore(self) -> None:
+        """Write them back in place."""
+        for live, copy in zip(self._live, self._copies, strict=True):
+            for name in live.names:
+                getattr(live, name)[...] = getattr(copy, name)
+
+
 def train_in_python(
     backend: PhaseBackend,
     params: RBMParams,
@@ -74,8 +88,7 @@ def train_in_python(
     progress: Progress | None = None,
 ) -> Outcome:
     """Minibatches one by one; as Backend.train."""
-    moments = [kept for kept in (params, state.velocity, state.squares) if kept is not None]
-    before = [kept.copy() for kept in moments]
+    before = Before(params, state)
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):
         start = batch * batches.batch_size
@@ -84,9 +97,7 @@ def train_in_python(
         positive, negative = _phases(backend, params, chosen, batches, state, step)
         _learn(params, positive, negative, batches, state, step)
         if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
-            for now, old in zip(moments, before, strict=True):
-                for name in now.names:
-                    getattr(now, name)[...] = getattr(old, name)
+            before.restore()
             return Outcome("diverged", batch + 1)
         try:
             if progress is not None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rbmx.backends import Backend, Batches, Outcome, Rows, State, as_array
 from rbmx.backends.base import Progress
+from rbmx.backends.loop import Before
 from rbmx.data import Dataset
 from rbmx.errors import DataError
 from rbmx.params import RBMParams
@@ -34,7 +35,7 @@ def train_completing(
     as ever.
     """
     noise = batches.key.fold_in(Purpose.CLAMPED)
-    values = as_array(rows)
+    values, before = as_array(rows), Before(params, state)
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):
         start = batch * batches.batch_size
@@ -43,6 +44,8 @@ def train_completing(
         completed = complete(backend, params, chosen, clamped_steps, noise.fold_in(step))
         one = replace(batches, order=np.arange(len(chosen)), first_step=step)
         outcome = backend.train(params, completed, one, state)
+        if outcome.name == "diverged":
+            before.restore()
         if outcome.name != "done":
             return Outcome(outcome.name, batch + 1, outcome.exception)
         try:

@@ -30,7 +30,9 @@ BELOW["torch_units"] = {"rng", "units"}
 BELOW["marginal"] = {"units", "torch_units", "likelihood"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
 BELOW["ops"] = BELOW["layer"]
-BELOW["rbm"] = BELOW["layer"] | {"layer", "ops"}
+BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
+BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
+BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
@@ -94,11 +96,10 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
+TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
+
 ROOMS: dict[str, Callable[[str], bool]] = {
-    "torch": lambda m: (
-        m in ("rbmx.rbm", "rbmx.ops", "rbmx.layer", "rbmx.torch_units", "rbmx.marginal", "rbmx.data.torch")
-        or m.startswith("rbmx.bench.")
-    ),
+    "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),

@@ -30,18 +30,8 @@ class RBMSampler(RBMLayer):
     Args and attributes: as of rbmx.RBM, which adds training and scoring.
     """
 
-    def __init__(
-        self,
-        n_visible: int,
-        n_hidden: int,
-        *,
-        visible: str = "bernoulli",
-        hidden: str = "bernoulli",
-        seed: int | None = None,
-        device: Any = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(n_visible, n_hidden, visible=visible, hidden=hidden, seed=seed, device=device, dtype=dtype)
+    def __init__(self, n_visible: int, n_hidden: int, **settings: Any) -> None:
+        super().__init__(n_visible, n_hidden, **settings)
         self.register_buffer("noise_counter", torch.zeros((), dtype=torch.int64))
         self.noise_counter: Tensor
         self._told_slow = False

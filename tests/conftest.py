@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ from rbmx.params import RBMParams
 # The same examples in every run and no folder of found ones: a failure here is a failure everywhere.
 settings.register_profile("rbmx", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("rbmx")
+
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -261,3 +261,25 @@ def test_gaussian_visible_units_train_on_the_reference_backend():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(random_rbm())
+
+
+def test_arrays_are_taken_where_tensors_are() -> None:
+    rbm = rbmx.RBM(5, 3, seed=0)
+    v = np.eye(5, dtype=np.float32)
+    torch.testing.assert_close(rbm(v), rbm(torch.from_numpy(v)))
+    torch.testing.assert_close(rbm.free_energy(v), rbm.free_energy(torch.from_numpy(v)))
+
+
+def test_a_given_value_that_is_not_known_is_refused() -> None:
+    rbm = rbmx.RBM(3, 2, seed=0)
+    given = torch.tensor([1.0, float("nan"), 0.0])
+    assert not torch.isnan(rbm.sample(4, steps=2, given=given)).any()
+    with pytest.raises(ValueError, match=r"^given: NaN"):
+        rbm.sample(4, steps=2, given=given, mask=torch.tensor([True, True, False]))
+    with pytest.raises(ValueError, match=r"^steps: expected 0 or more"):
+        rbm.sample(4, steps=-1)
+
+
+def test_modules_are_attributes_of_the_package() -> None:
+    assert rbmx.units.mixed([("gaussian", 2)]) == "gaussian*2"
+    assert callable(rbmx.jobs.train_rounds) and rbmx.training.LikelihoodMonitor is rbmx.LikelihoodMonitor

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "bindings/arguments.h"
@@ -87,7 +88,9 @@ TrainingState state(const Update& update, const py::object& velocity, const py::
                     const py::object& offsets, const py::object& chains, const Model& m) {
   const bool adaptive = update.rule == Rule::adam || update.rule == Rule::rmsprop;
   TrainingState s = {};
-  s.velocity = moment(velocity, "velocity", update.rule != Rule::rmsprop && update.first != 0, m);
+  s.velocity =
+      moment(velocity, "velocity",
+             update.rule == Rule::adam || (update.rule != Rule::rmsprop && update.first != 0), m);
   s.squares = moment(squares, "squares", adaptive, m);
   if (!offsets.is_none()) {
     const auto arrays = offsets.cast<std::tuple<py::array, py::array>>();
@@ -168,8 +171,11 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), rows.rows, settings, watcher);
   TrainingState s = state(settings.update, velocity, squares, offsets, chains, p);
-  if (s.visible_offset != nullptr && p.n_visible * settings.batch_size > kMostCentred) {
-    throw py::value_error("batch_size: centred gradients take up to 2^32 visible units in a batch");
+  const std::int64_t units = std::max(p.n_visible, p.n_hidden);
+  const std::int64_t most = std::max(settings.batch_size, s.chains.rows);
+  if (s.visible_offset != nullptr && units * most > kMostCentred) {
+    throw py::value_error(
+        "batch_size, chains: centred gradients take up to 2^32 units in all rows of a batch");
   }
   refuse_overlap(p, s, rows.words,
                  static_cast<std::size_t>(rows.rows * rows.stride) * sizeof(std::uint64_t));

@@ -29,6 +29,7 @@ _HOMES = {
         "EpochRecord",
         "ExponentialDecay",
         "GroupL2",
+        "LikelihoodMonitor",
         "LinearDecay",
         "MaxNorm",
         "RMSProp",
@@ -65,6 +66,7 @@ __all__ = [
     "FastPCD",
     "GroupL2",
     "Key",
+    "LikelihoodMonitor",
     "LinearDecay",
     "MaxNorm",
     "RBMParams",
@@ -87,9 +89,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from rbmx import data as data
+    from rbmx import jobs as jobs
     from rbmx import likelihood as likelihood
     from rbmx import report as report
+    from rbmx import samplers as samplers
     from rbmx import sklearn as sklearn
+    from rbmx import training as training
+    from rbmx import units as units
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from rbmx.errors import CheckpointError, DataError, DivergedError
@@ -108,6 +114,7 @@ if TYPE_CHECKING:
         EpochRecord,
         ExponentialDecay,
         GroupL2,
+        LikelihoodMonitor,
         LinearDecay,
         MaxNorm,
         RMSProp,

@@ -120,10 +120,13 @@ class RBMLayer(nn.Module):
     def _visible_input(self, h: Tensor) -> Tensor:
         return nn.functional.linear(self._as_rows(h, "h", self.n_hidden), self.weight.t(), self.visible_bias)
 
-    def _as_rows(self, values: Tensor, name: str, units: int) -> Tensor:
+    def _as_rows(self, values: Any, name: str, units: int) -> Tensor:
+        if not isinstance(values, Tensor):
+            values = torch.as_tensor(values, device=self.weight.device)
         if values.ndim < 1 or values.shape[-1] != units:
             raise ValueError(f"{name}: expected (rows, {units}), got {tuple(values.shape)}")
-        return values.to(self.weight.dtype)
+        rows: Tensor = values.to(self.weight.dtype)
+        return rows
 
 
 def torch_seed() -> Tensor:

@@ -100,9 +100,10 @@ class RBM(RBMScorer):
                 NaN in real values is a missing entry, which is summed out.
             epochs: passes over the data; with resume, the total to go on to.
             batch_size: rows of a minibatch.
-            sampler: "cd", "pcd", CD(k) or PCD(k, chains).   optimizer: "sgd", "nesterov", "adam", "rmsprop", SGD(...),
-                Adam(...) or RMSProp(...).
-            penalties: L1(decay), L2(decay).   schedule: schedule(epoch, epochs) -> factor of the rate.
+            sampler: "cd", "pcd", "fast_pcd", "pt", CD(k), PCD(k, chains), FastPCD(...) or PT(...).
+            optimizer: "sgd", "nesterov", "adam", "rmsprop", SGD(...), Adam(...) or RMSProp(...).
+            penalties: a list of L1, L2, GroupL2, MaxNorm, Sparsity, Dropout.
+            schedule: schedule(epoch, epochs) -> factor of the rate.
             centering: rate of the offsets of centred gradients, 0: plain gradients, None: as in TrainConfig.
             shuffle, validation, callbacks, progress: as in rbmx.train.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.

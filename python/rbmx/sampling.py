@@ -79,6 +79,8 @@ class RBMSampler(RBMLayer):
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
+        if steps < 0:
+            raise ValueError(f"steps: expected 0 or more, got {steps}")
         if self.visible == "counts" and (start is None or given is not None):
             raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
         key = self._noise(seed)
@@ -95,6 +97,7 @@ class RBMSampler(RBMLayer):
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
         if not torch.compiler.is_compiling():
             require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
+            require_known(torch.where(mask, given, 0), "given")
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rbmx
 from rbmx.backends import backend_for, native
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -179,3 +180,18 @@ def test_debug_shows_the_traceback(monkeypatch):
     monkeypatch.setenv("RBMX_DEBUG", "1")
     with pytest.raises(FileNotFoundError):
         run("info", "missing.safetensors")
+
+
+def test_a_model_of_other_units_is_scored_and_transformed_on_its_own_kind_of_rows(tmp_path, capsys) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(5, 2, 60), rng.integers(0, 2, 60)]).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    module = rbmx.RBM(2, 3, visible="gaussian(learned) + bernoulli", seed=0)
+    module.fit(torch.from_numpy(rows), epochs=1, progress=False)
+    module.save(tmp_path / "m.safetensors")
+    assert main(["score", str(tmp_path / "m.safetensors"), str(tmp_path / "rows.npy"), "--quiet"]) == 0
+    assert "log-likelihood" in capsys.readouterr().out
+    np.save(tmp_path / "wrong.npy", rows + 0.5)
+    assert main(["score", str(tmp_path / "m.safetensors"), str(tmp_path / "wrong.npy"), "--quiet"]) == 1
+    assert "bernoulli units take" in capsys.readouterr().err

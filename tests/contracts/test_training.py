@@ -35,7 +35,13 @@ PARTS: dict[str, dict[str, Any]] = {
     "dropout": {"penalties": (Dropout(0.5),)},
     "limits": {"penalties": (MaxNorm(1.0), GroupL2(0.01), Sparsity(0.3))},
 }
-ONLY_CD_PLAIN = ("persistent", "chains", "centred", "dropout")  # what counts, whose rows have totals, do not take
+ONLY_CD_PLAIN = (
+    "persistent",
+    "chains",
+    "centred",
+    "dropout",
+    "limits",
+)  # what counts, whose rows have totals, do not take
 
 
 @pytest.mark.parametrize("visible", VISIBLE)

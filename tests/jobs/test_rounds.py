@@ -204,3 +204,9 @@ def test_info_tells_how_far_a_job_is(tmp_path: Path, capsys: pytest.CaptureFixtu
     told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert told["job over shards"].strip().startswith("1 of 2 rounds; kept: rbmx train-mr --resume")
     assert "rounds" not in told
+
+
+@pytest.mark.parametrize("sampler", ["fast_pcd", "pt"])
+def test_samplers_that_shards_do_not_run_are_refused(sampler: str) -> None:
+    with pytest.raises(ValueError, match="sampler: shards train by CD or PCD"):
+        train_rounds(np.zeros((8, 4), np.uint8), 3, shards=2, rounds=1, sampler=sampler)

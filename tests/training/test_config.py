@@ -8,8 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmx.backends import ENGINES
-from rbmx.samplers import CD, PCD, sampler_from
-from rbmx.training import L1, L2, SGD, Adam, EpochRecord, ExponentialDecay, LinearDecay, RMSProp, TrainConfig
+from rbmx.samplers import CD, PCD, PT, sampler_from
+from rbmx.training import (
+    L1,
+    L2,
+    SGD,
+    Adam,
+    Dropout,
+    EpochRecord,
+    ExponentialDecay,
+    LinearDecay,
+    RMSProp,
+    Sparsity,
+    TrainConfig,
+)
 from rbmx.training.history import record_from_json
 from rbmx.training.optimizers import optimizer_from
 
@@ -100,6 +112,15 @@ def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again(
         (lambda: RMSProp(decay=-0.1), "decay"),
         (lambda: RMSProp(epsilon=0), "epsilon"),
         (lambda: L1(-1), "decay"),
+        (lambda: TrainConfig(optimizer="foo"), "optimizer: expected"),  # type: ignore[arg-type]
+        (lambda: TrainConfig(sampler="foo"), "sampler: expected"),  # type: ignore[arg-type]
+        (lambda: TrainConfig(schedule="linear"), "schedule: expected a function"),  # type: ignore[arg-type]
+        (lambda: TrainConfig(schedule=lambda epoch, epochs: -1.0).learning_rate(0), "schedule: expected a factor"),
+        (lambda: TrainConfig(penalties=L1(0.1)), "penalties: expected a list"),  # type: ignore[arg-type]
+        (lambda: TrainConfig(penalties=(Sparsity(0.1), Sparsity(0.2))), "penalties: expected one Sparsity"),
+        (lambda: TrainConfig(sampler=PT(), penalties=(Dropout(0.5),)), "penalties: Dropout goes with CD and PCD"),
+        (lambda: sampler_from("pt", persistent=False), "persistent: chooses between CD and PCD"),
+        (lambda: Adam(epsilon=1e-40), "epsilon: expected 1e-30"),
         (lambda: TrainConfig(centering=1.5), "centering: expected a rate"),
         (lambda: TrainConfig(penalties=(SGD(),)), "penalties: expected L1"),  # type: ignore[arg-type]
     ],
@@ -114,6 +135,10 @@ def test_samplers_and_optimizers_have_short_names() -> None:
     assert (optimizer_from("sgd"), optimizer_from(SGD(0.3))) == (SGD(), SGD(0.3))
     assert (optimizer_from("adam", lr=0.5), optimizer_from("rmsprop")) == (Adam(0.5), RMSProp())
     assert optimizer_from("nesterov", momentum=0.5) == SGD(0.05, 0.5, nesterov=True)
+
+
+def test_a_config_takes_short_names() -> None:
+    assert TrainConfig(sampler="pcd", optimizer="adam") == TrainConfig(sampler=PCD(), optimizer=Adam())  # type: ignore[arg-type]
 
 
 def test_penalties_add_up_and_may_come_as_a_list() -> None:

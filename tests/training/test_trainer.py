@@ -11,15 +11,18 @@ from rbmx.bits import PackedBits
 from rbmx.errors import DataError, DivergedError
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.samplers import PCD, PT
+from rbmx.samplers import PCD, PT, FastPCD
 from rbmx.training import (
     L2,
     SGD,
+    Adam,
     Callback,
     EarlyStopping,
     EpochRecord,
     ExponentialDecay,
+    LikelihoodMonitor,
     MaxNorm,
+    Sparsity,
     StopTraining,
     TrainConfig,
     Trainer,
@@ -190,7 +193,7 @@ class Recorder(Callback):
 def test_callbacks_are_called_in_their_order_at_each_event() -> None:
     log: list[Any] = []
     config = TrainConfig(epochs=2, batch_size=20, engine="reference")
-    train(fresh(), ROWS, config, callbacks=[Recorder(log, "a"), object(), Recorder(log, "b")])
+    train(fresh(), ROWS, config, callbacks=[Recorder(log, "a"), Callback(), Recorder(log, "b")])
     events = [entry[1:] for entry in log if entry[0] == "a"]
     epoch = [("batches", 20, 57), ("batches", 40, 57), ("batches", 57, 57)]
     assert events == [("start", 0), *epoch, ("epoch", 1), *epoch, ("epoch", 2), ("end", 2)]
@@ -318,3 +321,65 @@ def test_a_learning_rate_that_diverges_is_an_error_and_parameters_and_state_stay
     assert trainer.state.counters() == state.counters()
     for name, tensor in state.tensors().items():
         np.testing.assert_array_equal(trainer.state.tensors()[name], tensor, name)
+
+
+def test_the_loop_in_python_ends_a_run_that_diverges_as_the_native_one_does() -> None:
+    """The sum of a unit's weights passes what the kernels take before any weight does; everything is given back."""
+    for config in (
+        TrainConfig(3, 10, optimizer=SGD(4000.0), penalties=(Sparsity(0.5, cost=0.0),), centering=0.0),
+        TrainConfig(3, 10, FastPCD(fast_lr=5000.0), SGD(0.1), centering=0.0),
+    ):
+        params = fresh()
+        trainer = Trainer(params, ROWS, config)
+        before, state = params.copy(), trainer.state.copy()
+        with pytest.raises(DivergedError):
+            trainer.run()
+        assert trainer.state.step == state.step
+        for name in params.names:
+            np.testing.assert_array_equal(getattr(params, name), getattr(before, name))
+        assert {n: a.tobytes() for n, a in trainer.state.tensors().items()} == {
+            n: a.tobytes() for n, a in state.tensors().items()
+        }
+
+
+def test_a_state_goes_on_with_its_own_optimizer_and_sampler_only() -> None:
+    state = train(fresh(), ROWS, TrainConfig(1)).state
+    with pytest.raises(ValueError, match=r"optimizer: Adam.* does not go on"):
+        Trainer(fresh(), ROWS, TrainConfig(2, optimizer=Adam()), state=state)
+    tempered = train(fresh(), ROWS, TrainConfig(1, sampler=PT(temperatures=2))).state
+    with pytest.raises(ValueError, match=r"sampler: CD.* does not go on"):
+        Trainer(fresh(), ROWS, TrainConfig(2), state=tempered)
+
+
+@pytest.mark.parametrize("callbacks", [[1], [WeightAverage], WeightAverage(1)])
+def test_what_is_no_callback_is_refused(callbacks: Any) -> None:
+    with pytest.raises(ValueError, match="callbacks: expected"):
+        Trainer(fresh(), ROWS, callbacks=callbacks)
+
+
+@pytest.mark.parametrize("monitor", ["log_likelihood", "free_energy_gap", "validation_free_energy"])
+def test_early_stopping_on_what_nothing_measures_is_refused_before_any_training(monitor: str) -> None:
+    params = fresh()
+    with pytest.raises(ValueError, match=r"monitor: .* is not measured"):
+        train(params, ROWS, TrainConfig(2, visible_bias="keep"), callbacks=[EarlyStopping(monitor)])
+    np.testing.assert_array_equal(params.weight, fresh().weight)
+
+
+def test_early_stopping_waits_for_epochs_that_are_checked() -> None:
+    callbacks = [LikelihoodMonitor(every=2), EarlyStopping("log_likelihood", patience=9)]
+    history = train(fresh(), ROWS, TrainConfig(4), callbacks=callbacks).history
+    assert [record.log_likelihood is not None for record in history] == [False, True, False, True]
+
+
+def test_an_average_of_a_run_that_failed_stays_away() -> None:
+    class Fail(Callback):
+        def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
+            if record.epoch == 3:
+                kept.append(trainer.params.copy())
+                raise RuntimeError("lost")
+
+    kept: list[RBMParams] = []
+    params = fresh()
+    with pytest.raises(RuntimeError, match="lost"):
+        train(params, ROWS, TrainConfig(5), callbacks=[WeightAverage(1), Fail()])
+    np.testing.assert_array_equal(params.weight, kept[0].weight)

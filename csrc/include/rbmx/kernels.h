@@ -156,8 +156,8 @@ inline bool is_online(const Model& model, const TrainingPlan& plan, const Traini
 }
 
 inline constexpr std::int64_t kMaxBatch = 65536;  // 65536 * 32767 < 2^31
-inline constexpr std::int64_t kMostCentred = std::int64_t{1}
-                                             << 32;  // units of a batch whose sums stay in int64
+// units in all rows of a centred batch: their sums stay in int64
+inline constexpr std::int64_t kMostCentred = std::int64_t{1} << 32;
 inline constexpr std::int64_t kMaxUnits = std::int64_t{1} << 24;
 inline constexpr float kWeightOne = 1048576.0f;  // weights are summed in units of 2^-20
 inline constexpr float kMeanOne = 32768.0f;      // means enter the gradient in units of 2^-15

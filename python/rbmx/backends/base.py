@@ -39,12 +39,7 @@ def as_array(rows: Rows) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Update:
-    """How the mean gradient g of a minibatch changes a parameter w.
-
-    With d = rate (g - decay w): "momentum" m = first m + d, w += m; "nesterov" the same, then w += first m + d. With
-    g' = g - decay w, s = second s + (1 - second) g'^2: "rmsprop" w += rate g' / (sqrt(s) + epsilon); "adam"
-    m = first m + (1 - first) g', the same with m for g', m and s over 1 - first^t and 1 - second^t, t the number of the
-    update. Then a weight moves towards zero by rate * l1, not past it. Biases have neither decay nor l1.
+    """How the mean gradient of a minibatch changes a parameter: the formulas stand beside Rule in rbmx/kernels.h.
 
     Attributes:
         learning_rate: of this run of minibatches.
@@ -67,7 +62,7 @@ class Update:
     @property
     def has_velocity(self) -> bool:
         """Whether the rule keeps first moments."""
-        return self.rule != "rmsprop" and self.first != 0
+        return self.rule == "adam" or (self.rule != "rmsprop" and self.first != 0)
 
     @property
     def has_squares(self) -> bool:
@@ -88,7 +83,7 @@ class NegativePhase(Protocol):
         ...
 
     def draw(self, backend: Backend, params: RBMParams, memory: Memory, key: Key) -> Rows:
-        """Visible states for one update; the chains move on."""
+        """Visible states for one update; the chains move on. ArithmeticError where they have diverged."""
         ...
 
     def learn(self, gradient: Gradient, memory: Memory) -> None:

@@ -18,7 +18,7 @@ from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key, uniform
 from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
-__all__ = ["Before", "Phase", "PhaseBackend", "sampled_phases", "train_in_python"]
+__all__ = ["Before", "Phase", "PhaseBackend", "require_usable", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
 LOG_VARIANCE_RATE = 0.1  # with the slope clipped to 1, a log variance moves by at most a tenth of the rate
@@ -65,6 +65,16 @@ class PhaseBackend(Backend, Protocol):
         ...
 
 
+def require_usable(params: RBMParams) -> None:
+    """ArithmeticError where a parameter, or the sum of a Bernoulli unit's weights, is past what the kernels take."""
+    if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
+        raise ArithmeticError("a parameter passed 2047")
+    if (params.visible, params.hidden) == ("bernoulli", "bernoulli"):
+        size = np.abs(params.weight.astype(np.float64))
+        if max(size.sum(axis=0).max(), size.sum(axis=1).max()) > LARGEST_PARAMETER:
+            raise ArithmeticError("the sum of a unit's weights passed 2047")
+
+
 class Before:
     """Parameters and moments as they are now, to be given back by a run that diverges."""
 
@@ -94,9 +104,11 @@ def train_in_python(
         start = batch * batches.batch_size
         chosen = rows[batches.order[start : start + batches.batch_size]]
         step = batches.first_step + batch
-        positive, negative = _phases(backend, params, chosen, batches, state, step)
-        _learn(params, positive, negative, batches, state, step)
-        if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
+        try:
+            positive, negative = _phases(backend, params, chosen, batches, state, step)
+            _learn(params, positive, negative, batches, state, step)
+            require_usable(params)
+        except ArithmeticError:
             before.restore()
             return Outcome("diverged", batch + 1)
         try:
@@ -178,7 +190,7 @@ def _learn(params: RBMParams, positive: Phase, negative: Phase, batches: Batches
     if batches.negative is not None:
         batches.negative.learn(gradient, state.memory)
     for penalty in batches.penalties:
-        penalty.on_gradient(gradient, positive.hidden_bias, params, state.memory)
+        penalty.on_gradient(gradient, positive.hidden_bias / (1 - batches.dropout), params, state.memory)
     if state.offsets is not None:
         _slide(state.offsets, positive, batches.update.offset_rate)
         gradient = centred(gradient, state.offsets)

@@ -33,10 +33,12 @@ def open_data(path: str, args: argparse.Namespace, *, model: Checkpoint | None =
         options["label"] = _label(path, args, model)
     elif args.label is not None:
         raise UsageError(f"--label: is for CSV files, {path} is none")
-    dataset = open_source(path, binarize=binarize, scale=scale, seed=seed, **options)
-    if model is not None:
-        require_width(dataset, model.params)
-    return dataset
+    unbounded = encoding.unbounded and binarize is None
+    dataset = open_source(path, binarize=binarize, scale=scale, seed=seed, unbounded=unbounded, **options)
+    if model is None:
+        return dataset
+    require_width(dataset, model.params)
+    return dataset.of(model.params.visible_unit, missing=False)
 
 
 def require_width(dataset: Dataset, params: RBMParams) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rbmx.data.encoding import Encoding, Kind
-from rbmx.samplers import CD
-from rbmx.training import TrainConfig
+from rbmx.samplers import CD, PCD
+from rbmx.training import SGD, TrainConfig
+from rbmx.training.penalties import in_python
 
 __all__ = ["JobSettings"]
 
@@ -70,6 +71,11 @@ class JobSettings:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        config = self.config
+        if not isinstance(config.sampler, CD | PCD):
+            raise ValueError(f"sampler: shards train by CD or PCD, got {config.sampler}")
+        if not isinstance(config.optimizer, SGD) or config.centering or in_python(config.penalties):
+            raise ValueError("config: shards train by SGD on plain gradients, with L1 and L2 alone")
         if self.merge == "gradient":
             self._check_gradient()
 

@@ -43,7 +43,9 @@ def sampler_from(sampler: Sampler | str, *, k: int | None = None, persistent: bo
     if named is None or not isinstance(named, CD | PCD | FastPCD | PT):
         known = ", ".join(repr(name) for name in short)
         raise ValueError(f"sampler: expected {known}, CD(...), PCD(...), FastPCD(...) or PT(...), got {sampler!r}")
-    if persistent is not None and persistent != (not isinstance(named, CD)):
+    if persistent is not None and not isinstance(named, CD | PCD):
+        raise ValueError(f"persistent: chooses between CD and PCD, and the sampler is {named}")
+    if persistent is not None and persistent != isinstance(named, PCD):
         named = PCD(named.k) if persistent else CD(named.k)
     return named if k is None else replace(named, k=k)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rbmx.backends import Backend, Gradient, Memory, Rows
+from rbmx.backends.loop import require_usable
 from rbmx.bits import PackedBits
 from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key
@@ -55,10 +56,11 @@ class FastPCD:
         return _kept(chains) | {f"fast.{name}": getattr(zeros, name) for name in PARAMETERS}
 
     def draw(self, backend: Backend, params: RBMParams, memory: Memory, key: Key) -> Rows:
-        """Visible states after k Gibbs steps under the sum of both parameters."""
+        """Visible states after k Gibbs steps under the sum of both parameters; ArithmeticError where that diverged."""
         machine = params.copy()
         for name in PARAMETERS:
             getattr(machine, name)[...] += memory[f"fast.{name}"]
+        require_usable(machine)
         hidden = _chains(memory, params.n_hidden)
         for step in range(self.k):
             visible = backend.sample_visible(machine, hidden, key, step=step)

@@ -110,7 +110,7 @@ class PT:
 
 def _tempered(params: RBMParams, base: np.ndarray, beta: float) -> RBMParams:
     b = np.float32(beta)
-    visible_bias = base + b * (params.visible_bias - base)
+    visible_bias = (1 - b) * base + b * params.visible_bias
     return replace(params, weight=params.weight * b, visible_bias=visible_bias, hidden_bias=params.hidden_bias * b)
 
 

@@ -27,7 +27,7 @@ class Callback:
         """Before the first minibatch."""
 
     def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
-        """A few times a second: rows done of this epoch, and how many it has if that is known."""
+        """A few times a second, or after each minibatch of the loop in Python: rows done, of how many if known."""
 
     def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
         """After each epoch."""
@@ -64,12 +64,20 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.waited = 0
 
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Begin anew; ValueError where nothing will measure what is monitored."""
+        self.best, self.waited = None, 0
+        likelihood, gap = "likelihood" in self.monitor, self.monitor == "free_energy_gap"
+        if likelihood and not trainer.checks_likelihood:
+            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass callbacks=[LikelihoodMonitor()] before")
+        if (gap or self.monitor.startswith("validation")) and not trainer.has_validation:
+            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass validation=")
+
     def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
         """Compare with the best so far."""
         value = getattr(record, self.monitor)
         if value is None:
-            source = "callbacks=[LikelihoodMonitor()] before" if "likelihood" in self.monitor else "validation="
-            raise ValueError(f"monitor: {self.monitor!r} is not measured; pass {source}")
+            return  # a likelihood, and not an epoch that is checked
         sign = -1.0 if "likelihood" in self.monitor else 1.0
         better = self.best is None or sign * value < sign * self.best - self.min_delta
         if better:
@@ -98,6 +106,10 @@ class WeightAverage(Callback):
         self.start, self.epochs = start, 0
         self._sums: dict[str, NDArray[np.float64]] = {}
 
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Begin anew."""
+        self.epochs, self._sums = 0, {}
+
     def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
         """Add the parameters of this epoch."""
         if record.epoch < self.start:
@@ -108,7 +120,9 @@ class WeightAverage(Callback):
             self._sums[name] = self._sums[name] + array if name in self._sums else array
 
     def on_train_end(self, trainer: Trainer) -> None:
-        """Put the mean in the parameters' place, where any epoch counted."""
+        """Put the mean in the parameters' place, where any epoch counted; a run that failed keeps its own."""
+        if not trainer.finished:
+            return
         for name, total in self._sums.items():
             getattr(trainer.params, name)[...] = total / self.epochs
 

@@ -34,7 +34,7 @@ def train_completing(
     given the observed ones, after `clamped_steps` Gibbs steps that change the missing ones only; the negative phase is
     as ever.
     """
-    noise = batches.key.fold_in(Purpose.CLAMPED)
+    noise = batches.key.fold_in((1 << 32) + Purpose.CLAMPED)  # beyond the numbers of minibatches
     values, before = as_array(rows), Before(params, state)
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):

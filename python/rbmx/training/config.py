@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rbmx.backends import ENGINES, Update
-from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler
-from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp
-from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Penalty, Sparsity, total
+from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler, sampler_from
+from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
+from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Penalty, Sparsity, dropout, total
 from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule
 
 __all__ = ["TrainConfig"]
@@ -29,14 +31,15 @@ class TrainConfig:
     Attributes:
         epochs: passes over the data, counted over the life of the model (a resumed run goes on to this number).
         batch_size: rows of a minibatch, 1 to 65536.
-        sampler: CD(k), PCD(k, chains), FastPCD(k, chains, ...) or PT(k, temperatures, ...).
-        optimizer: SGD(lr, momentum, nesterov), Adam(lr, ...) or RMSProp(lr, ...).
+        sampler: CD(k), PCD(k, chains), FastPCD(k, ...), PT(k, temperatures, ...), or "cd", "pcd", "fast_pcd", "pt".
+        optimizer: SGD(lr, momentum, nesterov), Adam(...), RMSProp(...), or "sgd", "nesterov", "adam", "rmsprop".
         penalties: a sequence of L1, L2, GroupL2, MaxNorm, Sparsity and Dropout.
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
             find better optima. 0: plain gradients. None: 0.01 for Bernoulli machines on bits by CD or PCD, where the
-            native loop centres at little cost, and minibatches of two rows or more; else plain.
+            native loop centres at little cost, minibatches of two rows or more, and no penalties but L1 and L2;
+            else plain. A resumed run stays what it was.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
@@ -69,6 +72,12 @@ class TrainConfig:
     monitor_rows: int = 1000
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sampler", sampler_from(self.sampler))
+        object.__setattr__(self, "optimizer", optimizer_from(self.optimizer))
+        if self.schedule is not None and not callable(self.schedule):
+            raise ValueError(f"schedule: expected a function of (epoch, epochs), got {self.schedule!r}")
+        if not isinstance(self.penalties, Sequence):
+            raise ValueError(f"penalties: expected a list of penalties, got {self.penalties!r}")
         if self.epochs < 0:
             raise ValueError(f"epochs: expected 0 or more, got {self.epochs}")
         if not 1 <= self.batch_size <= MAX_BATCH:
@@ -91,6 +100,10 @@ class TrainConfig:
         for penalty in self.penalties:
             if not isinstance(penalty, Penalty):
                 raise ValueError(f"penalties: expected L1, L2, GroupL2, MaxNorm, Sparsity or Dropout, got {penalty!r}")
+        if sum(isinstance(penalty, Sparsity) for penalty in self.penalties) > 1:
+            raise ValueError("penalties: expected one Sparsity at most; each would move the same sliding mean")
+        if dropout(self.penalties) and isinstance(self.sampler, FastPCD | PT):
+            raise ValueError(f"penalties: Dropout goes with CD and PCD, not with {self.sampler}")
 
     def with_centering(self, *, native: bool, state_has_offsets: bool | None = None) -> TrainConfig:
         """The same settings with centering=None decided.
@@ -127,6 +140,8 @@ class TrainConfig:
     def learning_rate(self, epoch: int) -> float:
         """The rate of an epoch counted from 0."""
         factor = 1.0 if self.schedule is None else float(self.schedule(epoch, self.epochs))
+        if not (factor >= 0 and math.isfinite(factor)):
+            raise ValueError(f"schedule: expected a factor of 0 or more in epoch {epoch} (from 0), got {factor}")
         return self.optimizer.lr * factor
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmx.backends import Rows, backend_for
-from rbmx.data import open_source
 from rbmx.likelihood import Estimate, ais_log_partition, log_partition
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
@@ -61,11 +60,12 @@ class LikelihoodMonitor(Callback):
         self.checks: list[LikelihoodCheck] = []
         self._rows: Rows | None = None
 
+    measures_likelihood = True
+
     def on_train_start(self, trainer: Trainer) -> None:
         """Hold the rows."""
         if self.data is not None:
-            source = open_source(self.data, unbounded=trainer.params.visible != "bernoulli")
-            self._rows = first_rows(source, VALIDATION_ROWS)
+            self._rows = first_rows(trainer.open(self.data, missing=False), VALIDATION_ROWS)
 
     def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
         """Check, and put the result into the record."""

@@ -17,6 +17,11 @@ def _positive(**values: float) -> None:
             raise ValueError(f"{name}: expected a positive number, got {value}")
 
 
+def _epsilon(value: float) -> None:
+    if not 1e-30 <= value < math.inf:
+        raise ValueError(f"epsilon: expected 1e-30 or more, which float32 keeps apart from 0, got {value}")
+
+
 def _factor(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
@@ -66,7 +71,8 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        _positive(lr=self.lr, epsilon=self.epsilon, beta1=self.beta1)
+        _positive(lr=self.lr, beta1=self.beta1)
+        _epsilon(self.epsilon)
         _factor(beta1=self.beta1, beta2=self.beta2)
 
     def update(self, lr: float) -> Update:
@@ -89,7 +95,8 @@ class RMSProp:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        _positive(lr=self.lr, epsilon=self.epsilon)
+        _positive(lr=self.lr)
+        _epsilon(self.epsilon)
         _factor(decay=self.decay)
 
     def update(self, lr: float) -> Update:

@@ -15,6 +15,7 @@ from rbmx.params import RBMParams
 __all__ = ["L1", "L2", "Dropout", "GroupL2", "MaxNorm", "Penalty", "Sparsity", "dropout", "in_python", "total"]
 
 Real = NDArray[np.float64]
+ACTIVITY = "activity"  # what Sparsity keeps: the sliding means of the hidden units
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ class Sparsity:
 
     def on_gradient(self, gradient: Gradient, hidden_means: Real, params: RBMParams, memory: Memory) -> None:
         """q = decay q + (1 - decay) mean;  hidden_bias gradient += cost (target - q)."""
-        before = memory.get("activity", hidden_means)
-        memory["activity"] = self.decay * before + (1 - self.decay) * hidden_means
-        gradient["hidden_bias"] += self.cost * (self.target - memory["activity"])
+        before = memory.get(ACTIVITY, hidden_means)
+        memory[ACTIVITY] = self.decay * before + (1 - self.decay) * hidden_means
+        gradient["hidden_bias"] += self.cost * (self.target - memory[ACTIVITY])
 
     def on_step(self, params: RBMParams, learning_rate: float) -> None:
         """Nothing."""

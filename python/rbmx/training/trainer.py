@@ -26,7 +26,7 @@ from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
 from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, means, reconstruction_and_energy
-from rbmx.training.penalties import dropout, in_python
+from rbmx.training.penalties import ACTIVITY, Sparsity, dropout, in_python
 from rbmx.training.starting import start_at_data
 from rbmx.training.state import TrainState
 
@@ -117,9 +117,28 @@ class Trainer:
         if validation is not None:
             validation_set = self._open(validation)
             self._validation = first_rows(validation_set, VALIDATION_ROWS)
+        self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*callbacks, ProgressBar()] if show else list(callbacks)
+        self._callbacks = [*_checked(callbacks), *([ProgressBar()] if show else [])]
+
+    @property
+    def checks_likelihood(self) -> bool:
+        """Whether a callback measures likelihoods."""
+        return any(getattr(callback, "measures_likelihood", False) for callback in self._callbacks)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether rows of validation are measured after each epoch."""
+        return self._validation is not None
+
+    def open(self, data: Any, *, missing: bool = True) -> Dataset:
+        """A data set of rows that this machine takes, as the trainer opens its own.
+
+        Raises:
+            DataError: rows of another width, or values that are no states of the visible units.
+        """
+        return self._open(data, missing=missing)
 
     def run(self) -> TrainResult:
         """Train until config.epochs epochs are done."""
@@ -129,8 +148,9 @@ class Trainer:
                 while self.state.epoch < self.config.epochs:
                     self._run_epoch()
                     self._interrupt.deliver()
+            self.finished = True
         except StopTraining:
-            pass
+            self.finished = True
         finally:
             self._call("on_train_end")
         return TrainResult(self.params, self.state, self.history)
@@ -219,8 +239,8 @@ class Trainer:
             if function is not None:
                 function(self, *arguments)
 
-    def _open(self, data: Any) -> Dataset:
-        dataset = open_source(data, unit=self.params.visible_unit, missing=True)
+    def _open(self, data: Any, *, missing: bool = True) -> Dataset:
+        dataset = open_source(data, unit=self.params.visible_unit, missing=missing)
         if dataset.n_visible != self.params.n_visible:
             raise DataError(
                 f"{dataset.name}: expected rows of {self.params.n_visible} values (n_visible), got {dataset.n_visible}"
@@ -254,7 +274,8 @@ class Trainer:
         """The data's means, and those of the hidden units given them."""
         mean = means(leading_blocks(self.dataset))[None, :]
         visible = self.params.visible_unit.statistic(mean.astype(np.float64))[0].astype(np.float32)
-        return Offsets(visible, self._backend.hidden_mean(self.params, mean)[0])
+        backend = backend_for(self.params, self.config.engine, reproducible=True)  # BLAS would vary by machine
+        return Offsets(visible, backend.hidden_mean(self.params, mean)[0])
 
     def _resumed(self, state: TrainState) -> TrainState:
         config = self.config
@@ -264,13 +285,18 @@ class Trainer:
         if (state.chains is not None) != persistent:
             raise ValueError(f"sampler: {config.sampler} does not go on from the chains of the state")
         wanted = self._initial_memory(Key(0))
-        if {n: a.shape for n, a in wanted.items()} != {n: a.shape for n, a in state.memory.items() if n in wanted}:
+        chains_of_sampler = {n: a.shape for n, a in state.memory.items() if n != ACTIVITY}
+        if {n: a.shape for n, a in wanted.items()} != chains_of_sampler:
             raise ValueError(f"sampler: {config.sampler} does not go on from the memory of the state")
         state = state.copy()
         units = None if state.chains is None else _units(state.chains)
         if units is not None and units != self.params.n_hidden:
             raise ValueError(f"chains: expected {self.params.n_hidden} hidden units, got {units}")
         update = config.update(1.0)
+        if state.step and (state.squares is not None) != update.has_squares:
+            raise ValueError(f"optimizer: {config.optimizer} does not go on from the moments of the state")
+        if state.step and update.rule == "adam" and state.velocity is None:
+            raise ValueError(f"optimizer: {config.optimizer} does not go on from the moments of the state")
         state.velocity = self._resumed_moment("velocity", state.velocity, update.has_velocity)
         state.squares = self._resumed_moment("squares", state.squares, update.has_squares)
         if not config.centering:
@@ -291,11 +317,24 @@ def _units(rows: Rows) -> int:
     return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
 
 
+HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
+
+
+def _checked(callbacks: Sequence[Any]) -> Sequence[Any]:
+    """The callbacks; ValueError where one is none."""
+    if not isinstance(callbacks, Sequence):
+        raise ValueError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
+    for callback in callbacks:
+        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+            raise ValueError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
+    return callbacks
+
+
 def _refuse_for_counts(config: TrainConfig) -> None:
     """ValueError for what does not know that a row's total multiplies the hidden biases."""
     if not isinstance(config.sampler, CD):
         raise ValueError(f"sampler: chains of counts need a row's total; expected CD(k), got {config.sampler}")
     if config.centering:
         raise ValueError(f"centering: counts take plain gradients, got a rate of {config.centering:g}")
-    if dropout(config.penalties):
-        raise ValueError("penalties: counts do not go with Dropout")
+    if dropout(config.penalties) or any(isinstance(penalty, Sparsity) for penalty in config.penalties):
+        raise ValueError("penalties: counts do not go with Dropout and Sparsity")

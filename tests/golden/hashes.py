@@ -120,6 +120,8 @@ def main() -> None:
     cd, pcd = rbmx.CD(1), rbmx.PCD(2, 33)
     config = rbmx.TrainConfig(3, 40, pcd, rbmx.SGD(0.05, 0.5), (rbmx.L2(1e-3),), rbmx.ExponentialDecay(0.5), 0.0)
     stream = dataclasses.replace(config, sampler=cd, buffer_bytes=4000)
+    centred = dataclasses.replace(config, centering=0.01, penalties=(rbmx.L1(1e-3), rbmx.L2(1e-3)))
+    adam = dataclasses.replace(centred, sampler=cd, optimizer=rbmx.Adam(0.01))
     real = dataclasses.replace(config, epochs=2, reproducible=True)
     print(
         json.dumps(
@@ -130,6 +132,8 @@ def main() -> None:
                 "initial weights 784-500": sha256(initial(784, 500).weight),
                 "50 updates of CD-5, 784-500": fifty_updates(many),
                 "PCD-2, momentum, decay, 130-65, 3 epochs of 411 rows": trained(130, 65, bits(411, 130), config, many),
+                "PCD-2, centred, momentum, L1, L2, 130-65": trained(130, 65, bits(411, 130), centred, many),
+                "CD-1, centred, Adam, 130-65": trained(130, 65, bits(411, 130), adam, many),
                 "CD-1, streamed, 130-65": trained(130, 65, bits(9000, 130), stream, many),
                 "PCD-2 on real values, canonical, 65-33": trained(65, 33, grey(211, 65), real, many),
                 "two rounds over three shards, averaged": sharded(many, momentum=0.5, outer_momentum=0.5),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,3 +284,19 @@ def test_a_given_value_that_is_not_known_is_refused() -> None:
 def test_modules_are_attributes_of_the_package() -> None:
     assert rbmx.units.mixed([("gaussian", 2)]) == "gaussian*2"
     assert callable(rbmx.jobs.train_rounds) and rbmx.training.LikelihoodMonitor is rbmx.LikelihoodMonitor
+
+
+def test_resume_takes_no_other_settings_but_a_schedule_that_no_file_holds(tmp_path: Path) -> None:
+    x = (np.random.default_rng(0).random((40, 5)) < 0.5).astype(np.uint8)
+    rbm = rbmx.RBM(5, 3, seed=0)
+    rbm.fit(x, epochs=2, lr=0.1, schedule=lambda epoch, epochs: 0.5, progress=False)
+    rbm.save(tmp_path / "m.safetensors")
+    for changes, name in (({"lr": 0.5}, "optimizer"), ({"batch_size": 50}, "batch_size"), ({"seed": 9}, "seed")):
+        with pytest.raises(ValueError, match=f"^{name}: resume=True goes on with"):
+            rbm.fit(x, epochs=3, resume=True, progress=False, **changes)
+    rbm.fit(x, epochs=3, lr=0.1, resume=True, progress=False)
+    again = rbmx.load(tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="pass it again"):
+        again.fit(x, epochs=3, resume=True, progress=False)
+    again.fit(x, epochs=3, resume=True, schedule=lambda epoch, epochs: 0.5, progress=False)
+    torch.testing.assert_close(again.weight, rbm.weight, rtol=0, atol=0)

@@ -42,7 +42,7 @@ _HOMES = {
         "train",
     ],
 }
-_MODULES = ["data", "likelihood", "report", "sklearn"]
+_MODULES = ["data", "jobs", "likelihood", "report", "samplers", "sklearn", "training", "units"]
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [

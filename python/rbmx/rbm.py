@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from rbmx.scoring import RBMScorer
 from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.optimizers import Optimizer, optimizer_from
 from rbmx.training.penalties import Penalty
-from rbmx.training.schedules import Schedule
+from rbmx.training.schedules import Forgotten, Schedule
 
 __all__ = ["RBM", "load"]
 
@@ -107,34 +107,31 @@ class RBM(RBMScorer):
             centering: rate of the offsets of centred gradients, 0: plain gradients, None: as in TrainConfig.
             shuffle, validation, callbacks, progress: as in rbmx.train.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
-            resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`.
+            resume: go on from train_state, to the bit, with the settings of the last fit except `epochs`; others given
+                are an error, but for a schedule that is a function, which no file holds.
             k, persistent, lr, momentum, weight_decay: short forms of sampler, optimizer and penalties.
             engine, reproducible, visible_bias, clamped_steps, buffer_bytes: as in TrainConfig.
 
         Returns:
             The records of this call.
         """
-        if resume:
-            if self.train_state is None or self._config is None:
-                raise ValueError("resume: expected a module that was fitted or loaded with its training state")
-            config = replace(self._config, epochs=epochs)
-        else:
-            config = TrainConfig(
-                epochs=epochs,
-                batch_size=batch_size,
-                sampler=sampler_from(sampler, k=k, persistent=persistent),
-                optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
-                penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
-                schedule=schedule,
-                centering=centering,
-                shuffle=shuffle,
-                seed=self._fit_seed(seed),
-                engine=engine,
-                reproducible=reproducible,
-                visible_bias=visible_bias,
-                clamped_steps=clamped_steps,
-                buffer_bytes=buffer_bytes,
-            )
+        asked = TrainConfig(
+            epochs=epochs,
+            batch_size=batch_size,
+            sampler=sampler_from(sampler, k=k, persistent=persistent),
+            optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
+            penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
+            schedule=schedule,
+            centering=centering,
+            shuffle=shuffle,
+            seed=self._config.seed if resume and self._config and seed is None else self._fit_seed(seed),
+            engine=engine,
+            reproducible=reproducible,
+            visible_bias=visible_bias,
+            clamped_steps=clamped_steps,
+            buffer_bytes=buffer_bytes,
+        )
+        config = self._resumed_config(asked) if resume else asked
         native = ops.runs_natively(*self._machine())
         self._tell_slow("fit trains a float32 copy on the CPU")
         params = self._params() if native else self._params_copy()
@@ -196,6 +193,25 @@ class RBM(RBMScorer):
                 {"seed": json.dumps(self._seed), "noise_counter": str(int(self.noise_counter))},
             ),
         )
+
+    def _resumed_config(self, asked: TrainConfig) -> TrainConfig:
+        """The settings of the last fit, with more epochs and a function that no file could hold.
+
+        Raises:
+            ValueError: no last fit, or another setting is asked for.
+        """
+        last = self._config
+        if self.train_state is None or last is None:
+            raise ValueError("resume: expected a module that was fitted or loaded with its training state")
+        last = replace(last, epochs=asked.epochs)
+        if isinstance(last.schedule, Forgotten) and asked.schedule is not None:
+            last = replace(last, schedule=asked.schedule)
+        default = TrainConfig()
+        for field in fields(TrainConfig):
+            wanted, kept = getattr(asked, field.name), getattr(last, field.name)
+            if wanted not in (kept, getattr(default, field.name)):
+                raise ValueError(f"{field.name}: resume=True goes on with {kept}, got {wanted}; leave it out")
+        return last
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:

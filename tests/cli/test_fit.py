@@ -15,6 +15,7 @@ import pytest
 
 from rbmx.checkpoint import load_checkpoint, save_checkpoint
 from rbmx.cli import main
+from rbmx.samplers import PT
 
 ROWS, UNITS = 250, 12
 SETTINGS = ["--hidden", "5", "--batch-size", "20", "--momentum", "0.5", "--persistent"]
@@ -234,3 +235,26 @@ def test_ctrl_c_while_a_checkpoint_is_written_waits_for_it_and_is_not_lost(bits,
     monkeypatch.setattr("rbmx.cli.saving.save_checkpoint", write_under_fire)
     assert fit(bits, *SETTINGS, "--epochs", 5, "--quiet", "-o", model) == 130
     assert load_checkpoint(model).state.epoch == 2
+
+
+def test_a_table_trains_with_its_units_and_goes_on(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(20, 3, 90), np.eye(3)[rng.integers(3, size=90)], rng.integers(0, 2, 90)])
+    np.save(tmp_path / "table.npy", rows.astype(np.float32))
+    flags = ["--hidden", 4, "--visible-units", "gaussian(learned) + softmax(3) + bernoulli", "--hidden-units", "relu"]
+    assert fit(tmp_path / "table.npy", "-o", model, *flags, "--epochs", 2, "--quiet") == 0
+    params = load_checkpoint(model).params
+    assert (params.visible, params.hidden) == ("gaussian(learned) + softmax(3) + bernoulli", "relu")
+    assert fit(tmp_path / "table.npy", "-o", model, "--resume", "--epochs", 3, "--quiet") == 0
+    assert fit(tmp_path / "table.npy", "-o", model, "--resume", "--visible-units", "gaussian", "--quiet") == 2
+    assert "--visible-units" in capsys.readouterr().err
+    assert fit(tmp_path / "table.npy", "-o", tmp_path / "x", *flags[:2], "--visible-units", "gausian", "--quiet") == 2
+    assert "gausian" in capsys.readouterr().err
+
+
+def test_samplers_have_names_on_the_command_line(bits: Path, model: Path) -> None:
+    assert fit(bits, "-o", model, "--hidden", 5, "--sampler", "pt", "--chains", 4, "--epochs", 1, "--quiet") == 0
+    config = load_checkpoint(model).config
+    assert config is not None and config.sampler == PT(chains=4)

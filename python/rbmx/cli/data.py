@@ -11,6 +11,7 @@ from rbmx.data import Dataset, Encoding, open_source
 from rbmx.data.opening import file_format
 from rbmx.errors import DataError
 from rbmx.params import RBMParams
+from rbmx.units import UnitType
 
 __all__ = ["LABEL", "open_data", "require_width"]
 
@@ -19,8 +20,10 @@ LABEL = "label"  # under this name Checkpoint.extra keeps the flag's word
 Label = Literal["first", "last"] | None
 
 
-def open_data(path: str, args: argparse.Namespace, *, model: Checkpoint | None = None) -> Dataset:
-    """The data at `path` under the flags, and under the model's encoding where none are given."""
+def open_data(
+    path: str, args: argparse.Namespace, *, model: Checkpoint | None = None, unit: UnitType | None = None
+) -> Dataset:
+    """The data at `path` under the flags, and under the model's encoding where none are given; states of `unit`."""
     encoding = model.encoding if model is not None and model.encoding is not None else Encoding()
     binarize: Any = encoding.binarize
     scale, seed = encoding.scale, encoding.seed
@@ -33,12 +36,12 @@ def open_data(path: str, args: argparse.Namespace, *, model: Checkpoint | None =
         options["label"] = _label(path, args, model)
     elif args.label is not None:
         raise UsageError(f"--label: is for CSV files, {path} is none")
-    unbounded = encoding.unbounded and binarize is None
+    unbounded = binarize is None and (encoding.unbounded or (unit is not None and unit.kind != "bernoulli"))
     dataset = open_source(path, binarize=binarize, scale=scale, seed=seed, unbounded=unbounded, **options)
-    if model is None:
-        return dataset
-    require_width(dataset, model.params)
-    return dataset.of(model.params.visible_unit, missing=False)
+    if model is not None:
+        require_width(dataset, model.params)
+        unit = model.params.visible_unit
+    return dataset if unit is None else dataset.of(unit, missing=False)
 
 
 def require_width(dataset: Dataset, params: RBMParams) -> None:

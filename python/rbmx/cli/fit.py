@@ -31,6 +31,7 @@ from rbmx.files import require_writable
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.training import SGD, Callback, EpochRecord, TrainConfig, Trainer
+from rbmx.units import unit_type
 
 __all__ = ["SUMMARY", "add_arguments", "run", "train_from"]
 
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--visible-units", metavar="SPEC", help='such as "gaussian*3 + softmax(4)" (default bernoulli)')
+    group.add_argument("--hidden-units", metavar="SPEC", help="(default bernoulli)")
     group.add_argument("--epochs", type=at_least(1), metavar="N", help="in total (default 10)")
     group.add_argument("--batch-size", type=at_least(1), metavar="N", help="rows (default 100)")
     group.add_argument("--optimizer", choices=["sgd", "nesterov", "adam", "rmsprop"], help="(default sgd)")
@@ -65,9 +68,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         help="centred gradients whose offsets follow the means at this rate; 0: plain (default: 0.01 on bits)",
     )
     group.add_argument("--schedule", choices=["constant", "linear"], help="of the learning rate; linear: to 0")
+    group.add_argument("--sampler", choices=["cd", "pcd", "fast_pcd", "pt"], help="of the negative phase (default cd)")
     group.add_argument("--k", type=at_least(1), help="Gibbs steps per update (default 1)")
-    group.add_argument("--persistent", action="store_true", default=None, help="persistent chains (PCD)")
-    group.add_argument("--chains", type=at_least(1), metavar="N", help="of --persistent")
+    group.add_argument("--persistent", action="store_true", default=None, help="persistent chains, --sampler pcd")
+    group.add_argument("--chains", type=at_least(1), metavar="N", help="of --sampler pcd, fast_pcd, pt")
     group.add_argument("--init-std", type=number(least=0), default=0.01, help="of new weights (default 0.01)")
     group.add_argument(
         "--init-bias",
@@ -123,7 +127,8 @@ def train_from(args: argparse.Namespace) -> Checkpoint | None:
     output = _output(args)
     require_writable(output)
     start = load_checkpoint(args.resume or output) if args.resume is not None else None
-    dataset = open_data(args.data, args, model=start)
+    unit = unit_type(args.visible_units) if args.visible_units and start is None else None
+    dataset = open_data(args.data, args, model=start, unit=unit)
     config = config_from(args, start.config if start is not None else None)
     if start is None:
         params = _new_params(args, dataset, config)
@@ -135,7 +140,7 @@ def train_from(args: argparse.Namespace) -> Checkpoint | None:
             return start
     validation = None
     if args.validation is not None:
-        validation = open_data(args.validation, args, model=start)
+        validation = open_data(args.validation, args, model=start, unit=unit)
         require_width(validation, params)
     history = start.history if start is not None else ()
     saver = Saver(output, args.checkpoint_every, history, _extra(args, config, start))
@@ -195,7 +200,14 @@ def _new_params(args: argparse.Namespace, dataset: Dataset, config: TrainConfig)
     if args.hidden is None:
         raise UsageError("--hidden: say how many hidden units the model has: --hidden 500")
     key = Key(config.seed).fold_in(Purpose.INITIAL_WEIGHTS)
-    return RBMParams.initial(dataset.n_visible, args.hidden, key=key, std=args.init_std)
+    return RBMParams.initial(
+        dataset.n_visible,
+        args.hidden,
+        key=key,
+        std=args.init_std,
+        visible=args.visible_units or "bernoulli",
+        hidden=args.hidden_units or "bernoulli",
+    )
 
 
 def _extra(args: argparse.Namespace, config: TrainConfig, start: Checkpoint | None) -> dict[str, str]:

@@ -9,10 +9,11 @@ from typing import Any
 from rbmx.checkpoint import Checkpoint
 from rbmx.cli.exit_status import UsageError
 from rbmx.data import Dataset
-from rbmx.samplers import PCD
+from rbmx.samplers import CD, PCD, sampler_from
 from rbmx.training import L1, L2, LinearDecay, TrainConfig
 from rbmx.training.optimizers import optimizer_from
 from rbmx.training.penalties import Penalty
+from rbmx.units import unit_type
 
 __all__ = ["config_from", "refuse_changes"]
 
@@ -20,7 +21,7 @@ PLAIN = ("epochs", "batch_size", "centering", "shuffle", "seed", "engine", "repr
 # A run that goes on "to the bit" cannot change these: field of the configuration -> flag.
 FIXED = {
     "batch_size": "--batch-size",
-    "sampler": "--k, --persistent, --chains",
+    "sampler": "--sampler, --k, --persistent, --chains",
     "shuffle": "--no-shuffle",
     "seed": "--seed",
     "reproducible": "--reproducible",
@@ -49,6 +50,12 @@ def refuse_changes(args: argparse.Namespace, config: TrainConfig, dataset: Datas
     hidden = start.params.n_hidden
     if args.hidden not in (None, hidden):
         raise _fixed("--hidden", args.hidden, hidden)
+    for flag, asked, kept in (
+        ("--visible-units", args.visible_units, start.params.visible),
+        ("--hidden-units", args.hidden_units, start.params.hidden),
+    ):
+        if asked is not None and unit_type(asked).name != unit_type(kept).name:
+            raise _fixed(flag, asked, kept)
     for name, flag in FIXED.items():
         before = getattr(start.config, name) if start.config is not None else None
         if start.config is not None and getattr(config, name) != before:
@@ -58,11 +65,11 @@ def refuse_changes(args: argparse.Namespace, config: TrainConfig, dataset: Datas
 
 
 def _sampler(args: argparse.Namespace, base: TrainConfig) -> Any:
-    sampler: Any = base.sampler
-    if args.persistent and not isinstance(sampler, PCD):
+    sampler: Any = base.sampler if args.sampler is None else sampler_from(args.sampler)
+    if args.persistent and isinstance(sampler, CD):
         sampler = PCD(k=sampler.k)
     if args.chains is not None:
-        if not isinstance(sampler, PCD):
+        if isinstance(sampler, CD):
             raise UsageError("--chains: counts persistent chains; give --persistent too")
         sampler = replace(sampler, chains=args.chains)
     if args.k is not None:

@@ -197,9 +197,15 @@ Progress = Callable[[int], object]
 
 
 class Backend(Protocol):
-    """One way to do the arithmetic. Rows are PackedBits or float32 (rows, units)."""
+    """One way to do the arithmetic. Rows are PackedBits or float32 (rows, units).
+
+    Attributes:
+        name: for messages.
+        limits_sums: whether the magnitudes of a unit's weights must sum to less than 2048 (docs/determinism.md).
+    """
 
     name: str
+    limits_sums: bool
 
     def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
         """E[h | v], float32 (rows, n_hidden)."""

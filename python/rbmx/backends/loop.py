@@ -65,11 +65,11 @@ class PhaseBackend(Backend, Protocol):
         ...
 
 
-def require_usable(params: RBMParams) -> None:
-    """ArithmeticError where a parameter, or the sum of a Bernoulli unit's weights, is past what the kernels take."""
+def require_usable(backend: Backend, params: RBMParams) -> None:
+    """ArithmeticError where a parameter, or the sum of a unit's weights where the backend limits it, passed 2047."""
     if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
         raise ArithmeticError("a parameter passed 2047")
-    if (params.visible, params.hidden) == ("bernoulli", "bernoulli"):
+    if backend.limits_sums:
         size = np.abs(params.weight.astype(np.float64))
         if max(size.sum(axis=0).max(), size.sum(axis=1).max()) > LARGEST_PARAMETER:
             raise ArithmeticError("the sum of a unit's weights passed 2047")
@@ -107,7 +107,7 @@ def train_in_python(
         try:
             positive, negative = _phases(backend, params, chosen, batches, state, step)
             _learn(params, positive, negative, batches, state, step)
-            require_usable(params)
+            require_usable(backend, params)
         except ArithmeticError:
             before.restore()
             return Outcome("diverged", batch + 1)

@@ -108,6 +108,8 @@ class NativeBackend:
     and engine="plain" trains on bits by the loops of csrc/ref, the specification.
     """
 
+    limits_sums = True
+
     def __init__(self, engine: str = "auto", *, reproducible: bool = False) -> None:
         self.engine = engine
         self.reproducible = reproducible

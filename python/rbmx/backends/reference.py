@@ -98,6 +98,7 @@ class ReferenceBackend:
     """Every unit type, float64, one row order, no tricks."""
 
     name = "reference"
+    limits_sums = False
 
     def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
         """E[h | v]."""

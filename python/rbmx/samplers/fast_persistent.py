@@ -60,7 +60,7 @@ class FastPCD:
         machine = params.copy()
         for name in PARAMETERS:
             getattr(machine, name)[...] += memory[f"fast.{name}"]
-        require_usable(machine)
+        require_usable(backend, machine)
         hidden = _chains(memory, params.n_hidden)
         for step in range(self.k):
             visible = backend.sample_visible(machine, hidden, key, step=step)

@@ -137,6 +137,11 @@ RBMX_LOOP __m512i maskz_shuffle_epi8(uint64_t m, __m512i a, __m512i b) {
     r.v[i] = (m >> i & 1) && !(y.v[i] & 0x80) ? x.v[(i & ~15) + (y.v[i] & 15)] : 0;
   return r;
 }
+RBMX_LOOP __m512 sqrt_ps(__m512 a) {
+  F x(a);
+  for (int i = 0; i < 16; i++) x.v[i] = __builtin_sqrtf(x.v[i]);
+  return x;
+}
 RBMX_LOOP __m512 max_ps(__m512 a, __m512 b) {
   F x(a), y(b);
   for (int i = 0; i < 16; i++) x.v[i] = x.v[i] > y.v[i] ? x.v[i] : y.v[i];
@@ -237,6 +242,7 @@ RBMX_LOOP __m512i load_si512(const void* p) {
 #define _mm512_set1_epi64 emulated::set1<uint64_t>
 #define _mm512_set1_epi8 emulated::set1<int8_t>
 #define _mm512_set1_ps emulated::set1_ps
+#define _mm512_sqrt_ps emulated::sqrt_ps
 #define _mm512_storeu_si512(p, v)     \
   do {                                \
     __m512i t_ = (v);                 \

@@ -27,7 +27,7 @@ struct Factors {
   Eight* parts;  // (kRows,) of the sums over visible units
 };
 
-// p and q of a block of rows of the chunk; padding keeps p = 0, q = 1
+// p and q of a block of rows of the chunk; padding keeps p next to 0, q = 1
 void split(const Projection& up, const RowBlock& block, std::int64_t rows, const Factors& f,
            std::int64_t first) {
   for (std::int64_t panel = 0; panel < up.n_panels; ++panel) {

@@ -44,7 +44,8 @@ class LikelihoodMonitor(Callback):
 
     Args:
         data: rows to score, as in rbmx.train; None: those whose free energy the trainer measures anyway, of
-            `validation` where it is given, else of the first training rows (TrainConfig.monitor_rows).
+            `validation` where it is given, else of the first training rows (TrainConfig.monitor_rows). Missing entries
+            of those are filled in by a sample first: give complete rows for the likelihood of what was observed.
         every: epochs from check to check.
         chains, temperatures: of AIS; the interval narrows with the root of their product.
 

@@ -15,11 +15,11 @@ from rbmx import marginal, ops
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding
 from rbmx.layer import torch_seed
-from rbmx.samplers import Sampler, sampler_from
+from rbmx.samplers import Sampler
 from rbmx.samplers.clamped import complete
 from rbmx.scoring import RBMScorer
-from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
-from rbmx.training.optimizers import Optimizer, optimizer_from
+from rbmx.training import EpochRecord, TrainConfig, TrainState, train
+from rbmx.training.optimizers import Optimizer
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Forgotten, Schedule
 
@@ -115,12 +115,17 @@ class RBM(RBMScorer):
         Returns:
             The records of this call.
         """
-        asked = TrainConfig(
+        asked = TrainConfig.of(
             epochs=epochs,
             batch_size=batch_size,
-            sampler=sampler_from(sampler, k=k, persistent=persistent),
-            optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
-            penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
+            sampler=sampler,
+            optimizer=optimizer,
+            penalties=penalties,
+            k=k,
+            persistent=persistent,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
             schedule=schedule,
             centering=centering,
             shuffle=shuffle,

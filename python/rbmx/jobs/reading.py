@@ -7,7 +7,7 @@ import os
 import warnings
 from dataclasses import dataclass
 
-from rbmx.backends import Rows, backend_for
+from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.data.csv import CsvText
 from rbmx.data.dataset import Dataset
@@ -15,7 +15,7 @@ from rbmx.data.shards import read_shard
 from rbmx.errors import DataError
 from rbmx.jobs.records import Name
 from rbmx.jobs.round import Round
-from rbmx.rng import Key, Purpose
+from rbmx.training.ascent import ascend
 
 __all__ = ["Given", "propagate", "read_shard_line", "read_text"]
 
@@ -85,14 +85,10 @@ def read_text(text: bytes, job: Round) -> Given:
 
 def propagate(job: Round, rows: Rows, first_row: int) -> Rows:
     """The rows as the frozen lower layers hand them up: means, or bits drawn at the rows' global numbers."""
-    for i, layer in enumerate(job.lower):
-        backend = backend_for(layer, job.settings.config.engine, reproducible=True)
-        if job.settings.propagate == "mean":
-            rows = backend.hidden_mean(layer, rows)
-        else:
-            key = Key(job.settings.config.seed).fold_in(Purpose.SAMPLING).fold_in(i)
-            rows = backend.sample_hidden(layer, rows, key, first_row)
-    return rows
+    config = job.settings.config
+    return ascend(
+        rows, job.lower, mode=job.settings.propagate, seed=config.seed, first_row=first_row, engine=config.engine
+    )
 
 
 def _require_width(n_values: int, job: Round, where: str) -> None:

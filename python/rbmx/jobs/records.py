@@ -13,8 +13,8 @@ from rbmx.bits import PackedBits
 from rbmx.envelope import seal, unseal
 from rbmx.errors import DataError
 from rbmx.jobs.shard import ShardResult, ShardState, Statistics
-from rbmx.jobs.tensors import Tensors, params_from, params_to
 from rbmx.params import PARAMETERS
+from rbmx.tensors import Tensors, params_from, params_to
 
 __all__ = ["Failure", "Name", "Record", "Result", "read_record", "state_record", "write_record"]
 

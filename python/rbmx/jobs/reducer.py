@@ -9,8 +9,8 @@ from rbmx.jobs.merge import Merged, accumulator, in_order
 from rbmx.jobs.records import Failure, Record, Result, failure_record, read_record, result_from, state_record
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardResult, ShardState, Statistics
-from rbmx.jobs.tensors import params_from, params_to
 from rbmx.params import PARAMETERS
+from rbmx.tensors import params_from, params_to
 
 __all__ = ["merged_from", "reduce_round"]
 

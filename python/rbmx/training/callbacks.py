@@ -128,9 +128,14 @@ class WeightAverage(Callback):
 
 
 class ProgressBar(Callback):
-    """Rows per second, time left and the last error, on stderr."""
+    """Rows per second, time left and the last error, on stderr.
 
-    def __init__(self) -> None:
+    Args:
+        title: of the bar: which layer of a stack.
+    """
+
+    def __init__(self, title: str | None = None) -> None:
+        self.title = title
         self._bar: Any = None
         self._base = 0
 
@@ -142,7 +147,7 @@ class ProgressBar(Callback):
         left = trainer.config.epochs - trainer.state.epoch
         total = None if n_rows is None else n_rows * left - trainer.state.epoch_rows
         self._base = -trainer.state.epoch_rows
-        self._bar = tqdm(total=total, unit=" rows", unit_scale=True, file=sys.stderr, leave=True)
+        self._bar = tqdm(desc=self.title, total=total, unit=" rows", unit_scale=True, file=sys.stderr, leave=True)
 
     def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
         """Move the bar."""

@@ -105,6 +105,37 @@ class TrainConfig:
         if dropout(self.penalties) and isinstance(self.sampler, FastPCD | PT):
             raise ValueError(f"penalties: Dropout goes with CD and PCD, not with {self.sampler}")
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        sampler: Sampler | str = "cd",
+        optimizer: Optimizer | str = "sgd",
+        penalties: Sequence[Penalty] = (),
+        k: int | None = None,
+        persistent: bool | None = None,
+        lr: float | None = None,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        **others: Any,
+    ) -> TrainConfig:
+        """Settings from their short forms: k and persistent of the sampler, lr and momentum of the optimizer, and
+        weight_decay, which is L2(weight_decay).
+
+        Raises:
+            TypeError: a name that is none of a setting.
+            ValueError: a short form beside what it would change, or as in TrainConfig.
+        """
+        unknown = sorted(set(others) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise TypeError(f"{unknown[0]}: no setting of training has this name")
+        return cls(
+            sampler=sampler_from(sampler, k=k, persistent=persistent),
+            optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
+            penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
+            **others,
+        )
+
     def with_centering(self, *, native: bool, state_has_offsets: bool | None = None) -> TrainConfig:
         """The same settings with centering=None decided.
 

@@ -78,7 +78,11 @@ def train(
 
 
 class Trainer:
-    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset."""
+    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset.
+
+    Args: as of rbmx.train, and
+        missing: whether NaN in real values is a missing entry; else it is an error.
+    """
 
     def __init__(
         self,
@@ -90,10 +94,11 @@ class Trainer:
         validation: Any = None,
         callbacks: Sequence[Any] = (),
         progress: bool | None = None,
+        missing: bool = True,
     ) -> None:
         self.params = params
         config = config or TrainConfig()
-        self.dataset: Dataset = self._open(data)
+        self.dataset: Dataset = self._open(data, missing=missing)
         self.history: list[EpochRecord] = []
         self._backend = backend_for(params, config.engine, reproducible=config.reproducible)
         if params.visible == "counts":
@@ -115,7 +120,7 @@ class Trainer:
         self._monitor = first_rows(self.dataset, self.config.monitor_rows)
         self._validation = None
         if validation is not None:
-            validation_set = self._open(validation)
+            validation_set = self._open(validation, missing=missing)
             self._validation = first_rows(validation_set, VALIDATION_ROWS)
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()

@@ -36,6 +36,8 @@ class Purpose(IntEnum):
     SHARD = 6
     LIKELIHOOD = 7
     CLAMPED = 8
+    CORRUPTION = 20
+    DROPOUT = 21
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:

@@ -23,7 +23,7 @@ from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Affine, Network
-from rbmx.training.fine_tuning import FineTuner, TuningConfig, open_examples
+from rbmx.training.fine_tuning import Examples, FineTuner, TuningConfig, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS
 from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, stepper_from
@@ -210,19 +210,23 @@ class FeedForward(nn.Module):
         decay = config.weight_decay
         stepper = stepper_from(optimizer, nn.ModuleList(stages), lr=lr, momentum=momentum, weight_decay=decay)
         n_in = int(next(nn.ModuleList(stages).parameters()).shape[1])
-        pairs = [(data, targets), *([] if validation is None else [validation])]
-        examples = [open_examples(*pair, n_in=n_in, unbounded=unbounded, name=self._targets_name) for pair in pairs]
+
+        def examples_of(rows: Any, wanted: Any, name: str) -> Examples:
+            return open_examples(rows, wanted, n_in=n_in, unbounded=unbounded, name=name)
+
+        examples = examples_of(data, targets, self._targets_name)
+        held_out = validation and examples_of(*validation, f"validation {self._targets_name}")
         learner = ModuleLearner(
             stages,
-            examples[0],
+            examples,
             loss=loss,
             stepper=stepper,
             regularization=regularization,
             noise=self.noise,
             seed=seed,
-            validation=examples[1] if validation is not None else None,
+            validation=held_out,
         )
-        tuner = FineTuner(learner, examples[0].dataset, config, callbacks=callbacks, progress=progress)
+        tuner = FineTuner(learner, examples.dataset, config, callbacks=callbacks, progress=progress)
         try:
             return tuner.run()
         finally:

@@ -38,6 +38,7 @@ BELOW["feed_forward"] = BELOW["sampling"] | {"sampling", "tuning"}
 BELOW["autoencoder"] = BELOW["classifier"] = BELOW["feed_forward"] | {"feed_forward"}
 BELOW["encoded"] = BELOW["tuning"] | {"tuning"}
 BELOW["denoising"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "encoded"}
+BELOW["interchange"] = {"files"}
 BELOW["loading"] = {"errors"}  # and, by the name in a file, the module of its class
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
@@ -102,7 +103,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising")
+NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising", "interchange")
 TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", *NETS)
 
 ROOMS: dict[str, Callable[[str], bool]] = {
@@ -115,6 +116,8 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "scipy": lambda m: m == "rbmx.training.minimizing" or m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),
     "pyarrow": lambda m: m.startswith("rbmx.bench."),
+    "onnx": lambda m: False,
+    "onnxscript": lambda m: False,
     "pickle": lambda m: False,
     "random": lambda m: False,
 }

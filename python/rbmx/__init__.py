@@ -23,6 +23,7 @@ _HOMES = {
         "StackedDenoisingAutoencoder",
     ],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
+    "interchange": ["export_onnx"],
     "likelihood": ["Estimate"],
     "loading": ["load"],
     "params": ["RBMParams"],
@@ -99,6 +100,7 @@ __all__ = [
     "WeightAverage",
     "__version__",
     "build_info",
+    "export_onnx",
     "get_num_threads",
     "load",
     "load_checkpoint",
@@ -128,6 +130,7 @@ if TYPE_CHECKING:
         StackedDenoisingAutoencoder,
     )
     from rbmx.errors import CheckpointError, DataError, DivergedError
+    from rbmx.interchange import export_onnx
     from rbmx.likelihood import Estimate
     from rbmx.loading import load
     from rbmx.params import RBMParams

@@ -125,7 +125,7 @@ def _blocks(dataset: Dataset, labels: bool) -> Iterator[_Piece]:
 
 def _kept(labels: NDArray[np.int64] | None, name: str) -> NDArray[np.int64]:
     if labels is None:
-        raise DataError(f"{name}: labels are needed and the rows have none: say where (label=, --label first or last)")
+        raise DataError(f"{name}: labels are needed and the rows have none: say where they are: label= or labels=")
     return labels
 
 

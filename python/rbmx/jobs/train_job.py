@@ -27,11 +27,11 @@ from mrjob.job import MRJob  # noqa: E402
 from mrjob.protocol import BytesProtocol, BytesValueProtocol  # noqa: E402
 from mrjob.step import StepFailedException  # noqa: E402
 
-from rbmx.jobs.mapper import Mapper, Watch  # noqa: E402
+from rbmx.jobs.mapper import Mapper  # noqa: E402
 from rbmx.jobs.records import Record, write_record  # noqa: E402
-from rbmx.jobs.reducer import reduce_round  # noqa: E402
-from rbmx.jobs.round import load_round  # noqa: E402
 from rbmx.jobs.streaming import COUNTERS, KEY, records_alone_on_stdout, use_container_threads  # noqa: E402
+from rbmx.jobs.watch import Watch  # noqa: E402
+from rbmx.jobs.work import load_job, reduce_job  # noqa: E402
 
 __all__ = ["StepFailedException", "TrainJob", "main"]
 
@@ -64,7 +64,7 @@ class TrainJob(MRJob):  # type: ignore[misc]  # mrjob has no types
     def mapper_init(self) -> None:
         """Read the round; take as many threads as the container has cores."""
         use_container_threads()
-        self._mapper = Mapper(load_round(self.options.round_file), _TaskWatch(self))
+        self._mapper = Mapper(load_job(self.options.round_file), _TaskWatch(self))
 
     def run_mapper(self, step_num: int = 0) -> None:
         """A task's whole input at once; Spark, which has no streams, calls mapper and mapper_final."""
@@ -82,12 +82,12 @@ class TrainJob(MRJob):  # type: ignore[misc]  # mrjob has no types
         return _keyed(self._mapper.end())
 
     def reducer_init(self) -> None:
-        """Read the round's settings."""
-        self._settings = load_round(self.options.round_file).settings
+        """Read the round."""
+        self._job = load_job(self.options.round_file)
 
     def reducer(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[None, bytes]]:
         """The merge of all shards."""
-        for record in reduce_round(values, self._settings):
+        for record in reduce_job(values, self._job):
             yield None, write_record(record)
 
 

@@ -27,6 +27,7 @@ BELOW["training"] = BELOW["samplers"] | {"samplers", "likelihood", "data"}
 BELOW["sklearn"] = BELOW["training"] | {"training"}
 BELOW["tensors"] = {"params"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files", "tensors"}
+BELOW["stack_checkpoint"] = BELOW["checkpoint"]
 BELOW["torch_units"] = {"rng", "units"}
 BELOW["marginal"] = {"units", "torch_units", "likelihood"}
 BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
@@ -34,6 +35,7 @@ BELOW["ops"] = BELOW["layer"]
 BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
 BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
+BELOW["dbn"] = BELOW["rbm"] | {"rbm", "stack_checkpoint"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
@@ -97,7 +99,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
+TORCH_MODULES = ("dbn", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),

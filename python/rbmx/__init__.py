@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "backends.native": ["build_info", "get_num_threads", "set_num_threads"],
+    "dbn": ["DBN"],
     "checkpoint": ["Checkpoint", "load_checkpoint", "save_checkpoint"],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
     "likelihood": ["Estimate"],
@@ -47,6 +48,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CD",
+    "DBN",
     "L1",
     "L2",
     "PCD",
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from rbmx import units as units
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from rbmx.dbn import DBN
     from rbmx.errors import CheckpointError, DataError, DivergedError
     from rbmx.likelihood import Estimate
     from rbmx.params import RBMParams

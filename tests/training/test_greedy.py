@@ -12,7 +12,7 @@ from rbmx.data import open_source
 from rbmx.errors import DataError
 from rbmx.training import TrainConfig
 from rbmx.training.ascent import ascend, ascended
-from rbmx.training.greedy import initial_stack, stack_units, train_stack
+from rbmx.training.greedy import StackState, initial_stack, stack_units, train_stack
 
 SIZES = [12, 8, 6, 4]
 
@@ -57,15 +57,15 @@ class Interrupt:
 def test_resume_in_the_middle_of_a_stack_to_the_bit(epochs: int) -> None:
     straight, broken = initial_stack(SIZES, seed=1), initial_stack(SIZES, seed=1)
     whole = train_stack(straight, data(), configs(momentum=0.5, persistent=True))
-    states: list[Any] = [None] * len(broken)
+    state = StackState.initial(len(broken))
     with pytest.raises(KeyboardInterrupt):
-        train_stack(
-            broken, data(), configs(momentum=0.5, persistent=True), states=states, callbacks=[Interrupt(epochs)]
-        )
-    rest = train_stack(broken, data(), configs(momentum=0.5, persistent=True), states=states)
+        train_stack(broken, data(), configs(momentum=0.5, persistent=True), state=state, callbacks=[Interrupt(epochs)])
+    rest = train_stack(broken, data(), configs(momentum=0.5, persistent=True), state=state)
     assert_same(straight, broken)
-    assert [len(history) for history in rest.histories] != [3, 3, 3]
-    assert [state.epoch for state in rest.states] == [state.epoch for state in whole.states] == [3, 3, 3]
+    assert rest is state
+    for kept in (rest, whole):
+        assert [own.epoch for own in kept.states if own is not None] == [3, 3, 3]
+        assert [[record.epoch for record in history] for history in kept.histories] == [[1, 2, 3]] * 3
 
 
 def test_rows_that_do_not_fit_the_buffer_stream_from_layer_to_layer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,24 +24,25 @@ from rbmx.units import unit_type
 from rbmx.units.mixed import Mixed
 from rbmx.units.softmax import Softmax
 
-__all__ = ["StackResult", "beside_labels", "classes_of", "initial_stack", "open_rows", "stack_units", "train_stack"]
+__all__ = ["StackState", "beside_labels", "classes_of", "initial_stack", "open_rows", "stack_units", "train_stack"]
 
 
-@dataclass(frozen=True, eq=False)
-class StackResult:
-    """What greedy training leaves: a list of each, from the data up.
+@dataclass(eq=False)
+class StackState:
+    """Where the training of a stack stands, kept up to date in place, so that it is there after an interrupt too.
 
     Attributes:
-        layers: the same parameters that came in.
-        states: to go on from.
-        histories: the epochs of this call.
-        data: the rows at the bottom, under the encoding that they were read by.
+        states: of each layer from the data up, None of one that was not begun.
+        histories: all epochs of each.
     """
 
-    layers: list[RBMParams]
     states: list[TrainState | None]
     histories: list[list[EpochRecord]]
-    data: Dataset
+
+    @classmethod
+    def initial(cls, n_layers: int) -> StackState:
+        """Of a stack that was not begun."""
+        return cls([None] * n_layers, [[] for _ in range(n_layers)])
 
 
 def stack_units(sizes: Sequence[int], units: str | Sequence[str] | None = None) -> list[str]:
@@ -63,6 +64,29 @@ def stack_units(sizes: Sequence[int], units: str | Sequence[str] | None = None) 
     return list(units)
 
 
+@dataclass(frozen=True)
+class LayerShape:
+    """Units of a layer: how many, and their types."""
+
+    n_visible: int
+    n_hidden: int
+    visible: str
+    hidden: str
+
+
+def layer_shapes(
+    sizes: Sequence[int], units: str | Sequence[str] | None = None, n_classes: int | None = None
+) -> list[LayerShape]:
+    """The layers between these levels; the arguments are those of initial_stack."""
+    specs = stack_units(sizes, units)
+    shapes = [LayerShape(sizes[i], sizes[i + 1], specs[i], specs[i + 1]) for i in range(len(sizes) - 1)]
+    if n_classes is not None:
+        top = shapes[-1]
+        visible = beside_labels(top.visible, top.n_visible, n_classes)
+        shapes[-1] = replace(top, n_visible=top.n_visible + n_classes, visible=visible)
+    return shapes
+
+
 def initial_stack(
     sizes: Sequence[int], *, units: str | Sequence[str] | None = None, n_classes: int | None = None, seed: int
 ) -> list[RBMParams]:
@@ -71,23 +95,21 @@ def initial_stack(
     Args:
         sizes, units: as in stack_units.
         n_classes: a softmax of so many labels stands beside the visible units of the top layer.
-        seed: of the weights; layer i draws under the key folded in with i.
+        seed: of the weights; layer i has the seed Key(seed).fold_in(i).seed.
 
     Raises:
         ValueError: as in stack_units and RBMParams.initial.
     """
-    specs = stack_units(sizes, units)
-    key = Key(seed).fold_in(Purpose.INITIAL_WEIGHTS)
-    layers = []
-    for i in range(len(sizes) - 1):
-        labels = n_classes if i == len(sizes) - 2 else None
-        visible = specs[i] if labels is None else beside_labels(specs[i], sizes[i], labels)
-        layers.append(
-            RBMParams.initial(
-                sizes[i] + (labels or 0), sizes[i + 1], key=key.fold_in(i), visible=visible, hidden=specs[i + 1]
-            )
+    return [
+        RBMParams.initial(
+            shape.n_visible,
+            shape.n_hidden,
+            key=Key(seed).fold_in(i).fold_in(Purpose.INITIAL_WEIGHTS),
+            visible=shape.visible,
+            hidden=shape.hidden,
         )
-    return layers
+        for i, shape in enumerate(layer_shapes(sizes, units, n_classes))
+    ]
 
 
 def beside_labels(units: str, n_units: int, n_classes: int) -> str:
@@ -106,11 +128,11 @@ def train_stack(
     *,
     propagate: Propagation = "sample",
     labels: Any = None,
-    states: list[TrainState | None] | None = None,
+    state: StackState | None = None,
     validation: Any = None,
     callbacks: Sequence[Any] = (),
     progress: bool | None = None,
-) -> StackResult:
+) -> StackState:
     """Train each layer on what the trained ones below make of the data, in place (Hinton, Osindero and Teh 2006).
 
     Rows go up a block at a time; only what fits a layer's buffer_bytes is kept in memory.
@@ -123,11 +145,13 @@ def train_stack(
         propagate: what a layer hands up: "sample": states, which are bits of Bernoulli units, the fast and exact path;
             "mean": real values.
         labels: int (rows,), learned together with the states below the top layer.
-        states: one for each layer, of an earlier call with the same settings, or None: layers that are done are left as
-            they are. Kept up to date in place, so that they are there after an interrupt too.
+        state: of an earlier call with the same settings, to go on from; layers that are done are left as they are.
         validation: as in rbmx.train; without labels.
         callbacks: for each layer in turn.
         progress: a bar for each layer on stderr; None: where stderr is a terminal.
+
+    Returns:
+        The state, the one given or a new one.
 
     Raises:
         ValueError: layers that do not fit one another, or settings of another number of layers.
@@ -137,20 +161,18 @@ def train_stack(
         raise ValueError(f"configs: expected settings for each of {len(layers)} layers, got {len(configs)}")
     n_classes = classes_of(layers) if labels is not None else None
     require_stack(layers, n_classes)
-    kept: list[TrainState | None] = [None for _ in layers] if states is None else states
-    if len(kept) != len(layers):
-        raise ValueError(f"states: expected one for each of {len(layers)} layers, got {len(kept)}")
+    state = StackState.initial(len(layers)) if state is None else state
+    if len(state.states) != len(layers):
+        raise ValueError(f"state: expected one of {len(layers)} layers, got {len(state.states)}")
     dataset = open_rows(data, layers, n_classes)
     if labels is not None and n_classes is not None:
         labels = as_labels(labels, n_classes, dataset.n_rows)
     ascended(dataset, [], mode=propagate, seed=0)  # a mode that there is not is an error before any work
     held_out = None if validation is None else open_rows(validation, layers, n_classes)
     show = sys.stderr.isatty() if progress is None else progress
-    histories: list[list[EpochRecord]] = []
     for i, (layer, config) in enumerate(zip(layers, configs, strict=True)):
-        state = kept[i]
-        if state is not None and state.epoch >= config.epochs:
-            histories.append([])
+        own = state.states[i]
+        if own is not None and own.epoch >= config.epochs:
             continue
         below = ascended(dataset, layers[:i], mode=propagate, seed=config.seed)
         seen = None if held_out is None else ascended(held_out, layers[:i], mode=propagate, seed=config.seed)
@@ -161,17 +183,18 @@ def train_stack(
             layer,
             below,
             config,
-            state=state,
+            state=own,
             validation=seen,
             callbacks=[*callbacks, *bar],
             progress=False,
             missing=False,
         )
         try:
-            histories.append(trainer.run().history)
+            trainer.run()
         finally:
-            kept[i] = trainer.state
-    return StackResult(list(layers), kept, histories, dataset)
+            state.states[i] = trainer.state
+            state.histories[i] += trainer.history
+    return state
 
 
 def classes_of(layers: Sequence[RBMParams]) -> int:

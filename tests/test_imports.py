@@ -108,7 +108,7 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),
     "mrjob": lambda m: m == "rbmx.jobs.train_job",
     "sklearn": lambda m: m.startswith(("rbmx.sklearn", "rbmx.bench.")),
-    "scipy": lambda m: m.startswith("rbmx.bench."),
+    "scipy": lambda m: m == "rbmx.training.minimizing" or m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),
     "pyarrow": lambda m: m.startswith("rbmx.bench."),
     "pickle": lambda m: False,

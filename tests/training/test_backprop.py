@@ -171,9 +171,9 @@ def test_what_does_not_fit_is_refused(machine: Callable[..., RBMParams]) -> None
         network.loss(x, [0, 1], "mse")
     with pytest.raises(ValueError, match="loss: squared_error goes with sigmoid or relu or linear outputs, got log_so"):
         network.loss(x, x)
-    with pytest.raises(ValueError, match="target: expected labels from 0 to 2, got 3"):
+    with pytest.raises(ValueError, match="target: expected labels from 0 to 2, got 3 in row 1"):
         network.loss(x, [0, 3], "nll")
-    with pytest.raises(ValueError, match=r"target: expected integer labels \(2,\), got float64"):
+    with pytest.raises(ValueError, match=r"target: expected integer labels \(rows,\), got float64"):
         network.loss(x, [0.0, 1.0], "nll")
     with pytest.raises(ValueError, match="target: expected 2 rows, one for each row of x, got 1"):
         net("linear").loss(x, np.zeros((1, 3)))

@@ -256,7 +256,9 @@ def test_early_stopping_ends_a_run() -> None:
 
 def test_early_stopping_names_what_it_cannot_watch() -> None:
     with pytest.raises(ValueError, match="monitor: expected one of epoch"):
-        EarlyStopping("loss")
+        EarlyStopping("speed")
+    with pytest.raises(ValueError, match=r"monitor: expected one of epoch, rows.*free_energy_gap, got 'loss'"):
+        train(fresh(), ROWS, callbacks=[EarlyStopping("loss")])
     with pytest.raises(ValueError, match="patience: expected"):
         EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="pass validation="):

@@ -15,6 +15,7 @@ from rbmx.rng import Key, Purpose
 from rbmx.training.ascent import ascend
 from rbmx.training.backprop import Network
 from rbmx.training.callbacks import Callback
+from rbmx.training.fine_tuning import fine_tune
 from rbmx.training.starting import start_at_data
 
 __all__ = ["train_layers"]
@@ -81,8 +82,6 @@ def _greedily(job: StackRound, given: Given, key: Key, watch: Watch, where: str)
 
 
 def _tune(network: Network, rows: Rows, labels: object, tuning: FineTuning, key: Key, watch: Watch, where: str) -> None:
-    from rbmx.training.fine_tuning import fine_tune
-
     try:
         fine_tune(
             network,

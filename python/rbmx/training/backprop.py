@@ -20,7 +20,17 @@ from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.units import UnitType
 
-__all__ = ["ACTIVATIONS", "LOSSES", "Affine", "Gradient", "Network", "flattened", "require_loss"]
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "Affine",
+    "Gradient",
+    "Network",
+    "flattened",
+    "require_labels",
+    "require_loss",
+    "require_shares",
+]
 
 ACTIVATIONS = ("sigmoid", "relu", "linear", "log_softmax")
 # what each loss takes at the output: its slope by the net input is then a difference, or stable
@@ -246,20 +256,19 @@ class Network:
         real: Array = rows.astype(self.layers[0].weight.dtype, copy=False)
         return real
 
-    def _target(self, target: Any, loss: str, rows: int) -> NDArray[Any]:
+    def _target(self, target: Any, loss: str, rows: int, name: str = "target") -> NDArray[Any]:
         require_loss(loss, self.layers[-1].activation)
-        if loss != "nll":
-            wanted: NDArray[Any] = self._real(target, "target", self.n_out)
-            if len(wanted) != rows:
-                raise ValueError(f"target: expected {rows} rows, one for each row of x, got {len(wanted)}")
-            return wanted
-        labels = np.asarray(target)
-        if labels.shape != (rows,) or labels.dtype.kind not in "iu":
-            raise ValueError(f"target: expected integer labels ({rows},), got {labels.dtype} {labels.shape}")
-        if rows and not (labels.min() >= 0 and labels.max() < self.n_out):
-            wrong = labels[(labels < 0) | (labels >= self.n_out)][0]
-            raise ValueError(f"target: expected labels from 0 to {self.n_out - 1}, got {wrong}")
-        return labels
+        if loss == "nll":
+            require_labels(target, self.n_out, name)
+        if len(target) != rows:
+            raise ValueError(f"{name}: expected {rows} rows, one for each row of x, got {len(target)}")
+        return np.asarray(target) if loss == "nll" else self._real(target, name, self.n_out)
+
+    def require_targets(self, targets: Any, loss: str) -> None:
+        """ValueError where values are no targets of a loss, looked at one by one."""
+        wanted = self._target(targets, loss, len(targets), "targets")
+        if loss == "cross_entropy":
+            require_shares(wanted, "targets")
 
     @staticmethod
     def _loss(net_input: Array, output: Array, target: NDArray[Any], loss: str) -> float:
@@ -297,6 +306,25 @@ def require_loss(loss: str, activation: str) -> None:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
     if activation not in LOSSES[loss]:
         raise ValueError(f"loss: {loss} goes with {' or '.join(LOSSES[loss])} outputs, got {activation}")
+
+
+def require_labels(labels: Any, n_classes: int, name: str) -> None:
+    """ValueError where labels are not integers (rows,) from 0 to n_classes - 1."""
+    values = np.asarray(labels)
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected integer labels (rows,), got {values.dtype} {values.shape}")
+    wrong = (values < 0) | (values >= n_classes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name}: expected labels from 0 to {n_classes - 1}, got {values[row]} in row {row}")
+
+
+def require_shares(values: Array, name: str) -> None:
+    """ValueError where values (rows, n) do not lie in [0, 1], as sigmoid outputs do."""
+    wrong = ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}: expected values in [0, 1], got {values[row, column]} in row {row}, column {column}")
 
 
 def _ups(layers: Sequence[RBMParams]) -> list[Affine]:

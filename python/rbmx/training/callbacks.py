@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmx.training.history import EpochRecord
+from rbmx.training.history import EpochRecord, TuningRecord
 
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage"]
+__all__ = ["RECORDED", "Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "checked"]
+
+
+RECORDED = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, not an error
@@ -40,8 +44,8 @@ class EarlyStopping(Callback):
     """Stops when a measure of the records has not improved for `patience` epochs.
 
     Args:
-        monitor: a field of EpochRecord: smaller is better, but for log_likelihood (with a LikelihoodMonitor before this
-            callback), where larger is. Or "free_energy_gap", with a limit.
+        monitor: a field of EpochRecord, or of TuningRecord for nets: smaller is better, but for log_likelihood (with a
+            LikelihoodMonitor before this callback), where larger is. Or "free_energy_gap", with a limit.
         patience: epochs without a new best that are borne.
         min_delta: an improvement smaller than this does not count.
         limit: a value as good as this is good enough, best or not: the gap of free energies grows from zero on, so
@@ -55,7 +59,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         limit: float | None = None,
     ) -> None:
-        names = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
+        names = dict.fromkeys((*RECORDED, *TuningRecord.__dataclass_fields__))
         if monitor not in names:
             raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
         if patience < 1:
@@ -67,6 +71,8 @@ class EarlyStopping(Callback):
     def on_train_start(self, trainer: Trainer) -> None:
         """Begin anew; ValueError where nothing will measure what is monitored."""
         self.best, self.waited = None, 0
+        if self.monitor not in trainer.recorded:
+            raise ValueError(f"monitor: expected one of {', '.join(trainer.recorded)}, got {self.monitor!r}")
         likelihood, gap = "likelihood" in self.monitor, self.monitor == "free_energy_gap"
         if likelihood and not trainer.checks_likelihood:
             raise ValueError(f"monitor: {self.monitor!r} is not measured; pass callbacks=[LikelihoodMonitor()] before")
@@ -143,11 +149,10 @@ class ProgressBar(Callback):
         """Open the bar."""
         from tqdm import tqdm
 
-        n_rows = trainer.dataset.n_rows
-        left = trainer.config.epochs - trainer.state.epoch
-        total = None if n_rows is None else n_rows * left - trainer.state.epoch_rows
-        self._base = -trainer.state.epoch_rows
-        self._bar = tqdm(desc=self.title, total=total, unit=" rows", unit_scale=True, file=sys.stderr, leave=True)
+        self._base = -trainer.rows_begun
+        self._bar = tqdm(
+            desc=self.title, total=trainer.rows_left, unit=" rows", unit_scale=True, file=sys.stderr, leave=True
+        )
 
     def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
         """Move the bar."""
@@ -157,12 +162,22 @@ class ProgressBar(Callback):
         """Show the epoch's error."""
         self.on_batches(trainer, record.rows, record.rows)
         self._base += record.rows
-        likelihood = "" if record.log_likelihood is None else f", log-likelihood {record.log_likelihood:.1f}"
-        self._bar.set_postfix_str(
-            f"epoch {record.epoch}/{trainer.config.epochs}, error {record.reconstruction_error:.4f}{likelihood}"
-        )
+        self._bar.set_postfix_str(f"epoch {record.epoch}/{trainer.config.epochs}, {record.in_words()}")
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
+
+
+def checked(callbacks: Sequence[Any]) -> Sequence[Any]:
+    """The callbacks; ValueError where one is none."""
+    if not isinstance(callbacks, Sequence):
+        raise ValueError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
+    for callback in callbacks:
+        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+            raise ValueError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
+    return callbacks

@@ -19,7 +19,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, checked
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -84,6 +84,8 @@ class Trainer:
         missing: whether NaN in real values is a missing entry; else it is an error.
     """
 
+    recorded = RECORDED
+
     def __init__(
         self,
         params: RBMParams,
@@ -125,7 +127,7 @@ class Trainer:
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*_checked(callbacks), *([ProgressBar()] if show else [])]
+        self._callbacks = [*checked(callbacks), *([ProgressBar()] if show else [])]
 
     @property
     def checks_likelihood(self) -> bool:
@@ -136,6 +138,17 @@ class Trainer:
     def has_validation(self) -> bool:
         """Whether rows of validation are measured after each epoch."""
         return self._validation is not None
+
+    @property
+    def rows_begun(self) -> int:
+        """Rows of this epoch that are done."""
+        return self.state.epoch_rows
+
+    @property
+    def rows_left(self) -> int | None:
+        """Rows to visit until the end; None where only a pass tells."""
+        n_rows = self.dataset.n_rows
+        return None if n_rows is None else n_rows * (self.config.epochs - self.state.epoch) - self.state.epoch_rows
 
     def open(self, data: Any, *, missing: bool = True) -> Dataset:
         """A data set of rows that this machine takes, as the trainer opens its own.
@@ -320,19 +333,6 @@ class Trainer:
 
 def _units(rows: Rows) -> int:
     return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
-
-
-HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
-
-
-def _checked(callbacks: Sequence[Any]) -> Sequence[Any]:
-    """The callbacks; ValueError where one is none."""
-    if not isinstance(callbacks, Sequence):
-        raise ValueError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
-    for callback in callbacks:
-        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
-            raise ValueError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
-    return callbacks
 
 
 def _refuse_for_counts(config: TrainConfig) -> None:

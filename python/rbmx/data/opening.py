@@ -91,8 +91,10 @@ def open_source(
         source = _source_of(data, name)
     if isinstance(source, ShardSource):
         encoding = _encoding_of_shards(source, encoding)
-    if isinstance(source, PackedSource) and encoding != Encoding(seed=encoding.seed):
-        raise ValueError("binarize, scale: the data are packed bits already")
+    if isinstance(source, PackedSource):
+        if encoding.binarize is not None or encoding.scale is not None:
+            raise ValueError("binarize, scale: the data are packed bits already")
+        encoding = Encoding()
     return Dataset(source, encoding, unit, missing=missing)
 
 

@@ -106,7 +106,7 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),
-    "mrjob": lambda m: m == "rbmx.jobs.train_job",
+    "mrjob": lambda m: m == "rbmx.jobs.round_job",
     "sklearn": lambda m: m.startswith(("rbmx.sklearn", "rbmx.bench.")),
     "scipy": lambda m: m == "rbmx.training.minimizing" or m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),

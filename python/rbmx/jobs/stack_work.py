@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rbmx.backends import Rows
 from rbmx.errors import DivergedError
 from rbmx.jobs.job_file import layers_to, network_to
 from rbmx.jobs.reading import Given, labels_of
 from rbmx.jobs.records import Arrays
+from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardState, shard_key, train_shard
 from rbmx.jobs.stack_round import FineTuning, StackRound
 from rbmx.jobs.watch import Watch, share_done
@@ -18,7 +21,7 @@ from rbmx.training.callbacks import Callback
 from rbmx.training.fine_tuning import fine_tune
 from rbmx.training.starting import start_at_data
 
-__all__ = ["train_layers"]
+__all__ = ["TUNING", "Notice", "train_greedily", "train_layers"]
 
 TUNING = 1 << 32  # folded into a shard's key, where the layers have their numbers
 
@@ -31,11 +34,22 @@ def train_layers(job: StackRound, given: Given, watch: Watch) -> Arrays:
         DivergedError: names the shard and the layer.
     """
     key = shard_key(job.settings.config.seed, given.number, job.number)
-    where = f"round {job.number + 1}: {given.where}"
+    where = given.where
     labels = None
     if job.tuning is not None and job.tuning.network == "classifier":
         labels = labels_of(given, job.tuning.n_classes or 0)
-    layers = _greedily(job, given, key, watch, where) if job.trains_layers else job.layers
+    layers = job.layers
+    if job.trains_layers:
+        layers = train_greedily(
+            layers,
+            job.plans,
+            given.rows,
+            key,
+            round_number=job.number,
+            first_row=given.first_row,
+            where=where,
+            watch=watch,
+        )
     tensors = layers_to(layers)
     if job.tuning is not None:
         network = job.tuning.begin(layers) if job.network is None else job.network.copy()
@@ -44,40 +58,49 @@ def train_layers(job: StackRound, given: Given, watch: Watch) -> Arrays:
     return Arrays(tensors, len(given.rows))
 
 
-def _greedily(job: StackRound, given: Given, key: Key, watch: Watch, where: str) -> list[RBMParams]:
-    """Each layer trained on what the trained ones below hand up."""
-    rows: Rows = given.rows
+def train_greedily(
+    layers: Sequence[RBMParams],
+    plans: Sequence[JobSettings],
+    rows: Rows,
+    key: Key,
+    *,
+    round_number: int = 0,
+    first_row: int = 0,
+    where: str,
+    watch: Watch,
+) -> list[RBMParams]:
+    """Each layer trained on what the trained ones below hand up; a pure function of all but `watch`.
+
+    Args:
+        layers: to start from, from the data up; not changed.
+        plans: settings of each.
+        rows: of a shard.
+        key: of the shard in the round.
+        round_number: from 0; decides the learning rates.
+        first_row: global number of the first row.
+        where: what errors and notices call the shard.
+        watch: hears of progress.
+
+    Raises:
+        DivergedError: names the shard and the layer.
+    """
     trained: list[RBMParams] = []
-    for i, start in enumerate(job.layers):
-        settings, layer = job.plans[i], start.copy()
-        if settings.config.visible_bias == "data" and not layer.visible_bias.any():
-            start_at_data(layer, [rows], given.where)
-        what = f"{where}: layer {i + 1} of {len(job.layers)}"
+    for i, (start, plan) in enumerate(zip(layers, plans, strict=True)):
+        config, layer, of_layer = plan.config, start.copy(), key.fold_in(i)
+        if config.visible_bias == "data" and not layer.visible_bias.any():
+            start_at_data(layer, [rows], where)
+        what = f"{where}: layer {i + 1} of {len(layers)}"
         watch.status(f"{what}: training on {len(rows)} rows")
-        batches = settings.local_epochs * -(-len(rows) // settings.config.batch_size)
-        of_layer = key.fold_in(i)
+        report = share_done(watch, what, plan.local_epochs * -(-len(rows) // config.batch_size))
         try:
-            result = train_shard(
-                layer,
-                ShardState(),
-                rows,
-                settings,
-                of_layer,
-                round_number=job.number,
-                report=share_done(watch, what, batches),
-            )
+            found = train_shard(layer, ShardState(), rows, plan, of_layer, round_number=round_number, report=report)
         except DivergedError as error:
-            raise DivergedError(f"{given.where}: layer {i + 1} of {len(job.layers)}: {error}") from None
-        trained.append(result.params)
-        if i + 1 < len(job.layers):
-            rows = ascend(
-                rows,
-                [result.params],
-                mode=settings.propagate,
-                seed=of_layer.fold_in(Purpose.SAMPLING).seed,
-                first_row=given.first_row,
-                engine=settings.config.engine,
-            )
+            raise DivergedError(f"{what}: {error}") from None
+        trained.append(found.params)
+        if i + 1 < len(layers):
+            noise = of_layer.fold_in(Purpose.SAMPLING).seed
+            up = [found.params]
+            rows = ascend(rows, up, mode=plan.propagate, seed=noise, first_row=first_row, engine=config.engine)
     return trained
 
 
@@ -92,14 +115,14 @@ def _tune(network: Network, rows: Rows, labels: object, tuning: FineTuning, key:
             epochs=tuning.epochs,
             batch_size=tuning.batch_size,
             seed=key.seed,
-            callbacks=[_Notice(watch, where, tuning.epochs)],
+            callbacks=[Notice(watch, where, tuning.epochs)],
             progress=False,
         )
     except DivergedError as error:
         raise DivergedError(f"{where}: {error}") from None
 
 
-class _Notice(Callback):
+class Notice(Callback):
     """Says how far the tuning is."""
 
     def __init__(self, watch: Watch, where: str, epochs: int) -> None:

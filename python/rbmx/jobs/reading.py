@@ -23,7 +23,7 @@ from rbmx.jobs.round import Round
 from rbmx.jobs.settings import JobSettings
 from rbmx.training.ascent import ascend
 
-__all__ = ["Given", "Reading", "labels_of", "propagate", "read_shard_line", "read_text"]
+__all__ = ["Given", "Reading", "labels_of", "propagate", "read_shard_line", "read_text", "split_name"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def read_text(text: bytes, job: Reading) -> Given:
     Raises:
         DataError: names the split, the line and the column of what is wrong.
     """
-    settings, where = job.settings, _split_name()
+    settings, where = job.settings, split_name()
     if settings.merge == "gradient":
         raise DataError(f"{where}: sums over rows need rows with global numbers: make shards by rbmx shard")
     with warnings.catch_warnings():
@@ -136,7 +136,7 @@ def _require_width(n_values: int, job: Reading, where: str) -> None:
         )
 
 
-def _split_name() -> str:
+def split_name() -> str:
     """How errors call a split: its file and offset where the engine tells them."""
     file = os.environ.get("mapreduce_map_input_file")  # noqa: SIM112
     start = os.environ.get("mapreduce_map_input_start")  # noqa: SIM112

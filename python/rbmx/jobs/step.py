@@ -16,7 +16,7 @@ from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import FIXED_POINT, ShardState, Statistics
 from rbmx.params import PARAMETERS, RBMParams
 
-__all__ = ["merged_record", "next_round", "outcome_of"]
+__all__ = ["error_of", "merged_record", "next_round", "outcome_of"]
 
 LARGEST = 2047.0
 
@@ -44,7 +44,7 @@ def merged_record(lines: Iterable[bytes]) -> tuple[Record, list[Record]]:
         [record for record in records if record.kind == kind] for kind in ("failure", "merged", "state")
     )
     if failures:
-        raise _error_of(failures)
+        raise error_of(failures)
     if len(merged) != 1:
         raise JobError(f"reducer: expected one merge, got {len(merged)}; one reducer must see all shards")
     return merged[0], states
@@ -103,7 +103,7 @@ def _require_shape(params: RBMParams, expected: RBMParams) -> None:
         raise DataError(f"reducer: expected weights of {expected.weight.shape}, got {params.weight.shape}")
 
 
-def _error_of(failures: list[Record]) -> Exception:
+def error_of(failures: list[Record]) -> Exception:
     """One error for all shards that failed."""
     first = failures[0].facts
     more = "" if len(failures) == 1 else f" (and {len(failures) - 1} more shards failed)"

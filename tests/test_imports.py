@@ -36,7 +36,8 @@ BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
 BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
 BELOW["dbn"] = BELOW["rbm"] | {"rbm", "stack_checkpoint"}
-BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
+BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "stack_checkpoint"}
+BELOW["paper"] = BELOW["jobs"] | {"jobs"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
@@ -101,8 +102,12 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 
 TORCH_MODULES = ("dbn", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
 
+PAPER_MODULES = ("paper.driver", "paper.nd", "paper.nnc", "paper.own_net")
+
 ROOMS: dict[str, Callable[[str], bool]] = {
-    "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),
+    "torch": lambda m: (
+        m.removeprefix("rbmx.") in (*TORCH_MODULES, *PAPER_MODULES, "data.torch") or m.startswith("rbmx.bench.")
+    ),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),

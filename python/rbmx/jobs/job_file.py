@@ -18,8 +18,9 @@ from rbmx.tensors import Tensors, params_from, params_to
 from rbmx.training.backprop import Affine, Network
 
 __all__ = [
+    "FORMAT",
     "JobFile",
-    "kind_of",
+    "format_of",
     "layers_from",
     "layers_to",
     "load_job_file",
@@ -72,14 +73,13 @@ def load_job_file(path: str | os.PathLike[str], kind: str) -> JobFile:
         raise CheckpointError(f"{path}: expected the file of a job (safetensors), {error}") from None
 
 
-def kind_of(path: str | os.PathLike[str]) -> str | None:
-    """The kind of job whose file this is; None of any other file."""
+def format_of(path: str | os.PathLike[str]) -> str | None:
+    """What kind of file of ours this is, in the words of its metadata; None of any other file."""
     try:
         with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
+            return (file.metadata() or {}).get("format", "").strip('"') or None
     except safetensors.SafetensorError:
         return None
-    return metadata.get("kind") if metadata.get("format") == FORMAT else None
 
 
 def layers_to(layers: Sequence[RBMParams]) -> Tensors:

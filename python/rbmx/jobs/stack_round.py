@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,23 +11,17 @@ from typing import Any, Literal
 import numpy as np
 
 from rbmx.errors import CheckpointError
-from rbmx.jobs.job_file import (
-    JobFile,
-    layers_from,
-    layers_to,
-    load_job_file,
-    network_from,
-    network_to,
-    save_job_file,
-)
+from rbmx.jobs.job_file import network_from, network_to
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
+from rbmx.stack_checkpoint import StackCheckpoint, load_stack, save_stack
 from rbmx.training import SGD
 from rbmx.training.backprop import Affine, Network, require_loss
 from rbmx.training.optimizers import Adam, Optimizer, RMSProp, optimizer_from
 
 __all__ = ["FineTuning", "StackRecord", "StackRound", "load_stack_round", "save_stack_round"]
 
+KEY = "stack rounds"  # in StackCheckpoint.extra
 OPTIMIZERS = {kind.__name__: kind for kind in (SGD, Adam, RMSProp)}
 
 
@@ -159,35 +154,48 @@ class StackRound:
 
 
 def save_stack_round(path: str | os.PathLike[str], job: StackRound) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file, whole or not at all: a deep belief network (rbmx.DBN.load), and the job's own part."""
     network = job.network
     facts = {
         "plans": [plan.to_dict() for plan in job.plans],
         "tuning": None if job.tuning is None else job.tuning.to_dict(),
         "number": job.number,
-        "units": [(layer.visible, layer.hidden) for layer in job.layers],
         "activations": [] if network is None else [layer.activation for layer in network.layers],
         "history": [dataclasses.asdict(record) for record in job.history],
     }
-    tensors = layers_to(job.layers) | ({} if network is None else network_to(network))
-    save_job_file(path, JobFile("stack", facts, tensors))
+    save_stack(
+        path,
+        StackCheckpoint(
+            job.layers,
+            states=[None] * len(job.layers),
+            configs=[plan.config for plan in job.plans],
+            histories=[[] for _ in range(len(job.layers) + 1)],
+            encoding=job.settings.encoding,
+            extra={KEY: json.dumps(facts)},
+            arrays={} if network is None else network_to(network),
+        ),
+    )
 
 
 def load_stack_round(path: str | os.PathLike[str]) -> StackRound:
     """Read what save_stack_round wrote.
 
     Raises:
-        CheckpointError: another file, or a damaged one.
+        CheckpointError: another file, one that was not trained over shards, or a damaged one.
     """
-    content = load_job_file(path, "stack")
-    facts, tensors = content.facts, content.tensors
+    kept = load_stack(path)
+    if KEY not in kept.extra:
+        raise CheckpointError(
+            f"{path}: expected a stack of rbmx.jobs.train_stack, this one was not trained over shards"
+        )
     try:
+        facts = json.loads(kept.extra[KEY])
         return StackRound(
-            layers_from(tensors, facts["units"]),
+            kept.layers,
             tuple(JobSettings.from_dict(plan) for plan in facts["plans"]),
             None if facts["tuning"] is None else FineTuning.from_dict(facts["tuning"]),
             facts["number"],
-            network_from(tensors, facts["activations"]),
+            network_from(kept.arrays, facts["activations"]),
             [StackRecord(**record) for record in facts["history"]],
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from rbmx.jobs.full_batch import GradientJob, load_gradient_job, shard_gradient
-from rbmx.jobs.job_file import kind_of
+from rbmx.jobs.job_file import FORMAT as OF_JOBS
+from rbmx.jobs.job_file import format_of
 from rbmx.jobs.layer_work import train_layer
 from rbmx.jobs.merge import ArrayMean, ArraySum
 from rbmx.jobs.reading import Given
@@ -16,6 +17,7 @@ from rbmx.jobs.round import Round, load_round
 from rbmx.jobs.stack_round import StackRound, load_stack_round
 from rbmx.jobs.stack_work import train_layers
 from rbmx.jobs.watch import Watch
+from rbmx.stack_checkpoint import FORMAT as OF_STACKS
 
 __all__ = ["Job", "load_job", "reduce_job", "work_on"]
 
@@ -28,10 +30,10 @@ def load_job(path: str | os.PathLike[str]) -> Job:
     Raises:
         CheckpointError: none of ours.
     """
-    kind = kind_of(path)
-    if kind == "stack":
+    found = format_of(path)
+    if found == OF_STACKS:
         return load_stack_round(path)
-    if kind == "gradient":
+    if found == OF_JOBS:
         return load_gradient_job(path)
     return load_round(path)
 

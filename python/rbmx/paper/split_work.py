@@ -1,6 +1,7 @@
 """What a split does in a round: contrastive divergence layer by layer, then backprop.
 
-Torch is imported for nets of one's own alone. A pure function of (weights, rows, settings, round), so a task that is lost and run again changes nothing.
+Torch is imported for nets of one's own alone.
+A pure function of (weights, rows, settings, round), so a task that is lost and run again changes nothing.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ def _source_of(data: Any, name: str | None) -> Source:
 def _encoding_of_shards(source: ShardSource, asked: Encoding) -> Encoding:
     """The shards' own rule, or the one asked for where they hold raw values."""
     own = source.header.encoding
-    if asked in (Encoding(), own):
+    plain = (Encoding(), Encoding(unbounded=True)) if source.header.dtype == "bits" else (Encoding(),)
+    if asked in (*plain, own):
         return own
     if source.header.dtype == "bits" or own != Encoding():
         raise ValueError(f"binarize, scale: {source.name} was sharded with {own.describe()}; expected none of them")

@@ -60,6 +60,8 @@ class FineTuning:
         classifies = self.network == "classifier"
         if classifies and (self.n_classes is None or self.n_classes < 2):
             raise ValueError(f"n_classes: a classifier needs 2 or more, got {self.n_classes}")
+        if not classifies and self.n_classes is not None:
+            raise ValueError(f"n_classes: an autoencoder has none, got {self.n_classes}")
         object.__setattr__(self, "optimizer", optimizer_from(self.optimizer))
         object.__setattr__(self, "loss", self.loss or ("nll" if classifies else "squared_error"))
         require_loss(str(self.loss), "log_softmax" if classifies else "sigmoid")

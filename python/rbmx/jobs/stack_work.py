@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rbmx.backends import Rows
 from rbmx.errors import DivergedError
 from rbmx.jobs.job_file import layers_to, network_to
@@ -11,7 +13,7 @@ from rbmx.jobs.reading import Given, labels_of
 from rbmx.jobs.records import Arrays
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardState, shard_key, train_shard
-from rbmx.jobs.stack_round import FineTuning, StackRound
+from rbmx.jobs.stack_round import StackRound
 from rbmx.jobs.watch import Watch, share_done
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
@@ -19,9 +21,10 @@ from rbmx.training.ascent import ascend
 from rbmx.training.backprop import Network
 from rbmx.training.callbacks import Callback
 from rbmx.training.fine_tuning import fine_tune
+from rbmx.training.optimizers import Optimizer
 from rbmx.training.starting import start_at_data
 
-__all__ = ["TUNING", "Notice", "train_greedily", "train_layers"]
+__all__ = ["TUNING", "Notice", "train_greedily", "train_layers", "tune"]
 
 TUNING = 1 << 32  # folded into a shard's key, where the layers have their numbers
 
@@ -34,11 +37,9 @@ def train_layers(job: StackRound, given: Given, watch: Watch) -> Arrays:
         DivergedError: names the shard and the layer.
     """
     key = shard_key(job.settings.config.seed, given.number, job.number)
-    where = given.where
-    labels = None
-    if job.tuning is not None and job.tuning.network == "classifier":
-        labels = labels_of(given, job.tuning.n_classes or 0)
-    layers = job.layers
+    tuning, layers = job.tuning, job.layers
+    classes = 0 if tuning is None else tuning.n_classes or 0
+    labels = labels_of(given, classes) if classes else None
     if job.trains_layers:
         layers = train_greedily(
             layers,
@@ -47,13 +48,24 @@ def train_layers(job: StackRound, given: Given, watch: Watch) -> Arrays:
             key,
             round_number=job.number,
             first_row=given.first_row,
-            where=where,
+            where=given.where,
             watch=watch,
         )
     tensors = layers_to(layers)
-    if job.tuning is not None:
-        network = job.tuning.begin(layers) if job.network is None else job.network.copy()
-        _tune(network, given.rows, labels, job.tuning, key.fold_in(TUNING), watch, where)
+    if tuning is not None:
+        network = tuning.begin(layers) if job.network is None else job.network.copy()
+        tune(
+            network,
+            given.rows,
+            labels,
+            loss=str(tuning.loss),
+            optimizer=tuning.optimizer,
+            epochs=tuning.epochs,
+            batch_size=tuning.batch_size,
+            key=key.fold_in(TUNING),
+            where=given.where,
+            watch=watch,
+        )
         tensors |= network_to(network)
     return Arrays(tensors, len(given.rows))
 
@@ -104,22 +116,41 @@ def train_greedily(
     return trained
 
 
-def _tune(network: Network, rows: Rows, labels: object, tuning: FineTuning, key: Key, watch: Watch, where: str) -> None:
+def tune(
+    network: Network,
+    rows: Rows,
+    targets: object,
+    *,
+    loss: str,
+    optimizer: Optimizer | str,
+    epochs: int,
+    batch_size: int,
+    key: Key,
+    where: str,
+    watch: Watch,
+) -> None:
+    """A net by backprop on a shard's rows, in place; arguments as in rbmx.training.fine_tuning.fine_tune.
+
+    Raises:
+        DivergedError: names the shard.
+    """
+    notice = Notice(watch, where, epochs)
     try:
-        fine_tune(
-            network,
-            rows,
-            labels,
-            loss=str(tuning.loss),
-            optimizer=tuning.optimizer,
-            epochs=tuning.epochs,
-            batch_size=tuning.batch_size,
-            seed=key.seed,
-            callbacks=[Notice(watch, where, tuning.epochs)],
-            progress=False,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an error
+            fine_tune(
+                network,
+                rows,
+                targets,
+                loss=loss,
+                optimizer=optimizer,
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=key.seed,
+                callbacks=[notice],
+                progress=False,
+            )
     except DivergedError as error:
-        raise DivergedError(f"{where}: {error}") from None
+        raise DivergedError(f"{where}: the net: {error}") from None
 
 
 class Notice(Callback):

@@ -14,7 +14,7 @@ from rbmx.data.labelled import as_labels
 from rbmx.errors import DataError
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import shard_key
-from rbmx.jobs.stack_work import TUNING, Notice, train_greedily
+from rbmx.jobs.stack_work import TUNING, train_greedily, tune
 from rbmx.jobs.watch import Watch
 from rbmx.paper.rows import Rows, grey_levels
 from rbmx.paper.split_job import SplitJob
@@ -24,7 +24,6 @@ from rbmx.rng import Key
 from rbmx.tensors import Tensors
 from rbmx.training import SGD, TrainConfig
 from rbmx.training.backprop import Affine, Network
-from rbmx.training.fine_tuning import fine_tune
 
 __all__ = ["train_split"]
 
@@ -112,7 +111,7 @@ def _tuned(
             for i in range(count)
         ]
     )
-    fine_tune(
+    tune(
         network,
         values,
         labels,
@@ -120,9 +119,9 @@ def _tuned(
         optimizer=SGD(settings.learn_rate, settings.momentum),
         epochs=settings.tuning_epochs,
         batch_size=settings.batch_size,
-        seed=key.seed,
-        callbacks=[Notice(watch, where, settings.tuning_epochs)],
-        progress=False,
+        key=key,
+        where=where,
+        watch=watch,
     )
     named = enumerate(network.layers)
     return {f"layers.{i}.{name}": getattr(layer, name) for i, layer in named for name in ("weight", "bias")}

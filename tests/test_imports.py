@@ -43,7 +43,8 @@ BELOW["denoising"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "encod
 BELOW["dbn"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "rbm", "stack_checkpoint"}
 BELOW["interchange"] = {"files"}
 BELOW["loading"] = {"errors"}  # and, by the name in a file, the module of its class
-BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
+BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "stack_checkpoint"}
+BELOW["paper"] = BELOW["jobs"] | {"jobs"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
@@ -109,12 +110,16 @@ def test_an_arrow_that_goes_up_is_found() -> None:
 NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising", "interchange")
 TORCH_MODULES = ("dbn", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", *NETS)
 
+PAPER_MODULES = ("paper.driver", "paper.nd", "paper.nnc", "paper.own_net")
+
 ROOMS: dict[str, Callable[[str], bool]] = {
-    "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),
+    "torch": lambda m: (
+        m.removeprefix("rbmx.") in (*TORCH_MODULES, *PAPER_MODULES, "data.torch") or m.startswith("rbmx.bench.")
+    ),
     "matplotlib": lambda m: m.startswith("rbmx.report."),
     "rbmx._core": lambda m: m == "rbmx.backends.native",
     "scipy_openblas32": lambda m: m == "rbmx.backends.native" or m.startswith("rbmx.bench."),
-    "mrjob": lambda m: m == "rbmx.jobs.train_job",
+    "mrjob": lambda m: m == "rbmx.jobs.round_job",
     "sklearn": lambda m: m.startswith(("rbmx.sklearn", "rbmx.bench.")),
     "scipy": lambda m: m == "rbmx.training.minimizing" or m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),

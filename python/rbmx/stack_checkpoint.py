@@ -22,6 +22,7 @@ from rbmx.training.state import TrainState
 __all__ = ["FORMAT", "StackCheckpoint", "load_stack", "save_stack"]
 
 FORMAT = "rbmx.dbn.1"
+PARTS = ("layers", "recognition", "states")
 
 
 @dataclass
@@ -37,6 +38,7 @@ class StackCheckpoint:
         histories: the epochs, and behind those of the layers the ones of up_down.
         encoding: how raw data become visible units.
         extra: further facts, text to text.
+        arrays: further arrays, under names with a "/" that are none of the file's own: the net of a job over shards.
     """
 
     layers: list[RBMParams]
@@ -47,11 +49,12 @@ class StackCheckpoint:
     histories: Sequence[Sequence[EpochRecord]] = ()
     encoding: Encoding | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    arrays: Tensors = field(default_factory=dict)
 
 
 def save_stack(path: str | os.PathLike[str], checkpoint: StackCheckpoint) -> None:
     """Write the file: after a crash at any moment the old one or the new one is there, never a torn one."""
-    tensors: Tensors = {}
+    tensors: Tensors = dict(checkpoint.arrays)
     for part, layers in (("layers", checkpoint.layers), ("recognition", checkpoint.recognition or [])):
         for i, layer in enumerate(layers):
             tensors |= params_to(f"{part}/{i}/", layer)
@@ -105,6 +108,7 @@ def load_stack(path: str | os.PathLike[str]) -> StackCheckpoint:
             [[record_from_json(record) for record in history] for history in about["histories"]],
             Encoding.from_json(about["encoding"]) if "encoding" in about else None,
             about["extra"],
+            {name: array for name, array in tensors.items() if name.split("/")[0] not in PARTS},
         )
     except CheckpointError:
         raise

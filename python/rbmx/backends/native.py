@@ -35,6 +35,7 @@ __all__ = [
     "parse_csv",
     "parse_csv_bits",
     "permutation",
+    "product",
     "pseudo_log_likelihood",
     "set_isa",
     "set_num_threads",
@@ -71,6 +72,12 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """Threads of the next native call: what was set, else the processors this process may use."""
     return int(_core.get_num_threads())
+
+
+def product(a: Float32s, b: Float32s) -> Float32s:
+    """a b in canonical order, (m, k) times (k, n) as they lie in memory: the same bytes on any number of threads, any
+    instruction set and for any split of the rows of a."""
+    return np.asarray(_core.gemm(a, b))
 
 
 def permutation(n: int, key: Key) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmx import marginal, ops, torch_units
+from rbmx.arguments import whole_number
 from rbmx.backends import Backend, Rows, backend_for
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.params import RBMParams
@@ -51,7 +52,7 @@ class RBMSampler(RBMLayer):
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1, seed: int | None = None) -> Tensor:
         """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
-        if steps < 0:
+        if whole_number("steps", steps) < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
         require_known(self._as_rows(v, "v", self.n_visible), "v")
         return self._gibbs(v, steps, self._noise(seed))
@@ -77,9 +78,9 @@ class RBMSampler(RBMLayer):
             start: (n_visible,) or (n, n_visible), states to begin at instead of noise; required for counts, whose
                 totals a chain keeps.
         """
-        if n < 1:
+        if whole_number("n", n) < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
-        if steps < 0:
+        if whole_number("steps", steps) < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
         if self.visible == "counts" and (start is None or given is not None):
             raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
@@ -116,7 +117,7 @@ class RBMSampler(RBMLayer):
         """
         if mode not in ("mean", "sample"):
             raise ValueError(f"mode: expected 'mean' or 'sample', got {mode!r}")
-        if steps < 2:
+        if whole_number("steps", steps) < 2:
             raise ValueError(f"steps: expected 2 or more, got {steps}")
         rows = self._require_states(self._as_rows(v, "v", self.n_visible))
         fill = mean_of_missing if mode == "mean" else complete

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import items, number, whole_number
 from rbmx.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage"]
+__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "require_callbacks"]
+
+HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, not an error
@@ -58,8 +62,9 @@ class EarlyStopping(Callback):
         names = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
         if monitor not in names:
             raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
-        if patience < 1:
+        if whole_number("patience", patience) < 1:
             raise ValueError(f"patience: expected 1 or more epochs, got {patience}")
+        number("min_delta", min_delta)
         self.monitor, self.patience, self.min_delta, self.limit = monitor, patience, min_delta, limit
         self.best: float | None = None
         self.waited = 0
@@ -101,7 +106,7 @@ class WeightAverage(Callback):
     """
 
     def __init__(self, start: int) -> None:
-        if start < 1:
+        if whole_number("start", start) < 1:
             raise ValueError(f"start: expected an epoch from 1 on, got {start}")
         self.start, self.epochs = start, 0
         self._sums: dict[str, NDArray[np.float64]] = {}
@@ -125,6 +130,15 @@ class WeightAverage(Callback):
             return
         for name, total in self._sums.items():
             getattr(trainer.params, name)[...] = total / self.epochs
+
+
+def require_callbacks(callbacks: object) -> Sequence[Any]:
+    """The callbacks; TypeError where they are no list, or one has none of the methods."""
+    found = items("callbacks", callbacks, "callbacks")
+    for callback in found:
+        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+            raise TypeError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
+    return found
 
 
 class ProgressBar(Callback):

@@ -19,7 +19,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.callbacks import ProgressBar, StopTraining, require_callbacks
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -120,7 +120,7 @@ class Trainer:
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*_checked(callbacks), *([ProgressBar()] if show else [])]
+        self._callbacks = [*require_callbacks(callbacks), *([ProgressBar()] if show else [])]
 
     @property
     def checks_likelihood(self) -> bool:
@@ -315,19 +315,6 @@ class Trainer:
 
 def _units(rows: Rows) -> int:
     return rows.n_units if isinstance(rows, PackedBits) else rows.shape[1]
-
-
-HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
-
-
-def _checked(callbacks: Sequence[Any]) -> Sequence[Any]:
-    """The callbacks; ValueError where one is none."""
-    if not isinstance(callbacks, Sequence):
-        raise ValueError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
-    for callback in callbacks:
-        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
-            raise ValueError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
-    return callbacks
 
 
 def _refuse_for_counts(config: TrainConfig) -> None:

@@ -36,7 +36,8 @@ BELOW["sklearn"] = BELOW["training"] | {"training"}
 BELOW["checkpoint"] = BELOW["training"] | {"training", "files"}
 BELOW["torch_units"] = {"rng", "units"}
 BELOW["marginal"] = {"units", "torch_units", "likelihood"}
-BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal"}
+BELOW["states"] = {"units", "torch_units"}
+BELOW["layer"] = BELOW["checkpoint"] | {"checkpoint", "torch_units", "marginal", "states"}
 BELOW["ops"] = BELOW["layer"]
 BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
@@ -104,7 +105,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
+TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", "states")
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),

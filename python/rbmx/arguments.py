@@ -23,7 +23,7 @@ def number(name: str, value: object) -> float:
     """The value, an int or a float; TypeError where it is another type."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise _wrong(name, value, "a number")
-    return value if type(value) in (int, float) else float(value)
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def text(name: str, value: object) -> str:

@@ -19,6 +19,7 @@ from rbmx.layer import torch_seed
 from rbmx.samplers import Sampler, sampler_from
 from rbmx.samplers.clamped import complete
 from rbmx.scoring import RBMScorer
+from rbmx.states import require_states
 from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.callbacks import require_callbacks
 from rbmx.training.optimizers import Optimizer, optimizer_from
@@ -171,6 +172,7 @@ class RBM(RBMScorer):
         v = self._as_rows(v, "v", self.n_visible)
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
+        require_states(self.visible_unit, v, "v", missing=True)
         self._tell_slow("contrastive divergence runs through torch")
         machine, key = self._machine(), self._noise(seed)
         if marginal.may_be_missing(v):

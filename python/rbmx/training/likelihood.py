@@ -65,7 +65,16 @@ class LikelihoodMonitor(Callback):
     measures_likelihood = True
 
     def on_train_start(self, trainer: Trainer) -> None:
-        """Hold the rows."""
+        """Hold the rows.
+
+        Raises:
+            ValueError: visible units are counts, or the rows are no data of this machine.
+        """
+        if trainer.params.visible == "counts":
+            raise ValueError(
+                "LikelihoodMonitor: counts have a log Z for each total of a row, too many to follow every epoch; "
+                "rbmx.likelihood.exact.log_likelihood(params, rows) has them for at most 24 hidden units"
+            )
         if self.data is not None:
             self._rows = first_rows(trainer.open(self.data, missing=False), VALIDATION_ROWS)
 

@@ -17,13 +17,11 @@ from rbmx.backends import Backend, Rows, backend_for
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.params import RBMParams
 from rbmx.rng import Key
-from rbmx.samplers.clamped import complete, mean_of_hidden, mean_of_missing
+from rbmx.samplers.clamped import AVERAGED_STEPS, complete, mean_of_hidden, mean_of_missing
 from rbmx.states import require_states
 from rbmx.units.base import require_whole_groups
 
 __all__ = ["RBMSampler"]
-
-AVERAGED_STEPS = 200  # of the chain whose second half hidden means of many missing entries are averaged over
 
 
 class RBMSampler(RBMLayer):

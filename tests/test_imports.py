@@ -42,9 +42,10 @@ BELOW["ops"] = BELOW["layer"]
 BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
 BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
+BELOW["classrbm"] = BELOW["rbm"] | {"rbm"}
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope"}
 BELOW["report"] = BELOW["rbm"]
-BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "report", "jobs", "sklearn"}
+BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "classrbm", "report", "jobs", "sklearn"}
 BELOW["cli"] = BELOW["cli"] | {"bench"}
 
 
@@ -105,7 +106,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-TORCH_MODULES = ("rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", "states")
+TORCH_MODULES = ("classrbm", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", "states")
 
 ROOMS: dict[str, Callable[[str], bool]] = {
     "torch": lambda m: m.removeprefix("rbmx.") in (*TORCH_MODULES, "data.torch") or m.startswith("rbmx.bench."),

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "backends.native": ["build_info", "get_num_threads", "set_num_threads"],
     "checkpoint": ["Checkpoint", "load_checkpoint", "save_checkpoint"],
+    "classrbm": ["ClassRBM"],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
     "likelihood": ["Estimate"],
     "params": ["RBMParams"],
@@ -56,6 +57,7 @@ __all__ = [
     "Adam",
     "Checkpoint",
     "CheckpointError",
+    "ClassRBM",
     "DataError",
     "DivergedError",
     "Dropout",
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from rbmx import units as units
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from rbmx.classrbm import ClassRBM
     from rbmx.errors import CheckpointError, DataError, DivergedError
     from rbmx.likelihood import Estimate
     from rbmx.params import RBMParams

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rbmx.bench.anchors import ANCHORS
+from rbmx.bench.classrbm import RECIPES
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
 from rbmx.bench.task import Images
@@ -70,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     anchors = add("anchors", "published likelihoods by our recipes: exact, annealed, and of a mixture", plot=False)
     anchors.add_argument("--only", nargs="+", choices=ANCHORS, default=ANCHORS, help="(all)")
     anchors.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
+    classrbm = add("classrbm", "classification RBMs on MNIST: discriminative, hybrid, generative", plot=False)
+    classrbm.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="(all)")
+    classrbm.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
+    classrbm.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -134,6 +139,11 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.anchors import run_anchors
 
         return run_anchors(arguments.only, quick=arguments.quick, seed=arguments.seed, threads=arguments.threads)
+    if arguments.command == "classrbm":
+        from rbmx.bench.classrbm import run_classrbm
+
+        how = {"seed": arguments.seed, "epochs": arguments.epochs}
+        return run_classrbm(arguments.only, quick=arguments.quick, threads=arguments.threads, **how)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")

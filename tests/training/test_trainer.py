@@ -355,7 +355,7 @@ def test_a_state_goes_on_with_its_own_optimizer_and_sampler_only() -> None:
 
 @pytest.mark.parametrize("callbacks", [[1], [WeightAverage], WeightAverage(1)])
 def test_what_is_no_callback_is_refused(callbacks: Any) -> None:
-    with pytest.raises(ValueError, match="callbacks: expected"):
+    with pytest.raises(TypeError, match="callbacks: expected"):
         Trainer(fresh(), ROWS, callbacks=callbacks)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rbmx.bench.anchors import ANCHORS
+from rbmx.bench.classrbm import RECIPES
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
 from rbmx.bench.task import Images
@@ -74,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     autoencoder.add_argument("--images", nargs="+", type=_positive, metavar="N", help="(5000 to 60000)")
     autoencoder.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
     autoencoder.add_argument("--no-hadoop", action="store_true", help="leave Hadoop out")
+    classrbm = add("classrbm", "classification RBMs on MNIST: discriminative, hybrid, generative", plot=False)
+    classrbm.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="(all)")
+    classrbm.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
+    classrbm.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -138,6 +143,11 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.anchors import run_anchors
 
         return run_anchors(arguments.only, quick=arguments.quick, seed=arguments.seed, threads=arguments.threads)
+    if arguments.command == "classrbm":
+        from rbmx.bench.classrbm import run_classrbm
+
+        how = {"seed": arguments.seed, "epochs": arguments.epochs}
+        return run_classrbm(arguments.only, quick=arguments.quick, threads=arguments.threads, **how)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rbmx.arguments import check_types
 from rbmx.backends import Backend, Gradient, Memory, Rows
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
@@ -44,6 +45,7 @@ class PT:
     adaptive: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_steps(self.k)
         check_chains(self.chains)
         if self.temperatures < 2:

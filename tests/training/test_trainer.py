@@ -303,8 +303,10 @@ def test_engines_that_cannot_run_are_named() -> None:
     grey = np.full((4, 12), 0.5)
     with pytest.raises(ValueError, match="engine: 'binary' needs binary rows"):
         train(fresh(), grey, TrainConfig(engine="binary"))
-    with pytest.raises(ValueError, match="engine: 'blas' needs Bernoulli units"):
-        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'blas' has no kernels for bernoulli visible and spin hidden units"):
+        train(fresh(hidden="spin"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'binary' needs Bernoulli units, got bernoulli visible and gaussian"):
+        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="binary"))
 
 
 @pytest.mark.parametrize("engine", ["auto", "blas", "reference"])

@@ -38,9 +38,9 @@ class TrainConfig:
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
-            find better optima. 0: plain gradients. None: 0.01 for Bernoulli machines on bits by CD or PCD, where the
-            native loop centres at little cost, minibatches of two rows or more, and no penalties but L1 and L2;
-            else plain. A resumed run stays what it was.
+            find better optima. 0: plain gradients. None: 0.01 for machines on bits (Bernoulli, and visible softmax
+            groups) by CD or PCD, where the native loop centres at little cost, minibatches of two rows or more, and no
+            penalties but L1 and L2; else plain. A resumed run stays what it was.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).

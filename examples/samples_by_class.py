@@ -1,4 +1,4 @@
-"""A deep belief network that writes the digit it is asked for: labels joined to the top layer, samples by class, MNIST."""
+"""A deep belief network that writes the digit it is asked for: labels in its top layer, samples by class, MNIST."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def main() -> None:
     images, labels = rbmx.data.mnist("train")
     test, test_labels = rbmx.data.mnist("test")
     network = rbmx.DBN([784, 500, 500], n_classes=10, seed=0)
-    network.fit(images[:10000] > 127, labels[:10000], epochs=10, lr=0.1, per_layer=[{}, {"persistent": True, "lr": 0.02}])
+    network.fit(
+        images[:10000] > 127, labels[:10000], epochs=10, lr=0.1, per_layer=[{}, {"persistent": True, "lr": 0.02}]
+    )
     print(f"read right: {network.score(test > 127, test_labels):.3f} of the test images")
     asked = np.repeat(np.arange(10), 10)
     digits = network.sample(100, steps=200, label=asked, seed=1, mean=True)

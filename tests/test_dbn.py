@@ -211,7 +211,7 @@ def test_a_file_holds_both_ways_and_everything_else(tmp_path: Path) -> None:
     dbn.fit(data(), labels, **SETTINGS)
     dbn.up_down(data(), labels, epochs=1, batch_size=20, lr=0.05)
     dbn.save(tmp_path / "d.safetensors")
-    loaded = rbmx.DBN.load(tmp_path / "d.safetensors")
+    loaded = rbmx.load(tmp_path / "d.safetensors")
     assert isinstance(loaded, rbmx.DBN)
     assert_same(dbn, loaded)
     assert loaded.train_state.histories == dbn.train_state.histories
@@ -231,6 +231,37 @@ def test_continuous_data_take_gaussian_units() -> None:
     dbn.fit(np.random.default_rng(0).normal(size=(100, 3)), epochs=1, lr=0.01)
     assert dbn.transform(np.zeros((2, 3))).shape == (2, 4)
     assert dbn.sample(3, steps=5, seed=0).dtype == torch.float32
+
+
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_nets_made_of_a_network_compute_what_it_does(n_classes: int | None) -> None:
+    dbn, v = network(5, 4, 3, n_classes=n_classes), states(5)
+    below = dbn.layers[0].hidden_mean(v)
+    w = dbn.top.weight[:, :4]
+    code = torch.sigmoid(below @ w.T + dbn.top.hidden_bias)
+    down = dbn.layers[0].visible_mean(torch.sigmoid(code @ w + dbn.top.visible_bias[:4]))
+    model = dbn.autoencoder()
+    torch.testing.assert_close(model.encode(v), code)
+    torch.testing.assert_close(model(v), down)
+    torch.testing.assert_close(dbn.autoencoder(tied=True)(v), down)
+    linear = dbn.autoencoder(code="linear").encode(v)
+    torch.testing.assert_close(linear, below @ w.T + dbn.top.hidden_bias)
+    assert torch.allclose(dbn.classifier(7)(v).exp().sum(1), torch.ones(32))
+    assert dbn.regressor(2)(v).shape == (32, 2)
+    with torch.no_grad():
+        next(model.parameters()).zero_()
+    torch.testing.assert_close(dbn.layers[0].hidden_mean(v), below)  # a copy was zeroed
+
+
+def test_nets_of_a_network_with_two_ways_go_up_by_one_and_down_by_the_other() -> None:
+    dbn = rbmx.DBN([12, 8, 6], seed=4)
+    dbn.up_down(data(), epochs=2, batch_size=20, lr=0.1)
+    v = torch.from_numpy(data()).float()
+    assert not torch.equal(dbn.recognition[0].weight, dbn.layers[0].weight)
+    torch.testing.assert_close(dbn.autoencoder()(v), dbn.reconstruct(v))
+    assert dbn.classifier(3)(v).shape == (200, 3)
+    with pytest.raises(ValueError, match="tied: after up_down the two ways"):
+        dbn.autoencoder(tied=True)
 
 
 def test_the_lower_bound_is_that_of_the_stack() -> None:

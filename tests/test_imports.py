@@ -35,7 +35,14 @@ BELOW["ops"] = BELOW["layer"]
 BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
 BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
-BELOW["dbn"] = BELOW["rbm"] | {"rbm", "stack_checkpoint"}
+BELOW["tuning"] = BELOW["checkpoint"]
+BELOW["feed_forward"] = BELOW["sampling"] | {"sampling", "tuning"}
+BELOW["autoencoder"] = BELOW["classifier"] = BELOW["feed_forward"] | {"feed_forward"}
+BELOW["encoded"] = BELOW["tuning"] | {"tuning"}
+BELOW["denoising"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "encoded"}
+BELOW["dbn"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "rbm", "stack_checkpoint"}
+BELOW["interchange"] = {"files"}
+BELOW["loading"] = {"errors"}  # and, by the name in a file, the module of its class
 BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "stack_checkpoint"}
 BELOW["paper"] = BELOW["jobs"] | {"jobs"}
 BELOW["report"] = BELOW["rbm"]
@@ -100,7 +107,8 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-TORCH_MODULES = ("dbn", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal")
+NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising", "interchange")
+TORCH_MODULES = ("dbn", "rbm", "scoring", "sampling", "layer", "ops", "torch_units", "marginal", *NETS)
 
 PAPER_MODULES = ("paper.driver", "paper.nd", "paper.nnc", "paper.own_net")
 
@@ -116,6 +124,8 @@ ROOMS: dict[str, Callable[[str], bool]] = {
     "scipy": lambda m: m == "rbmx.training.minimizing" or m.startswith("rbmx.bench."),
     "pandas": lambda m: m.startswith("rbmx.bench."),
     "pyarrow": lambda m: m.startswith("rbmx.bench."),
+    "onnx": lambda m: False,
+    "onnxscript": lambda m: False,
     "pickle": lambda m: False,
     "random": lambda m: False,
 }

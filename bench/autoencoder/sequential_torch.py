@@ -1,8 +1,7 @@
 """The sequential program that rbmx is timed against: a deep autoencoder in plain PyTorch, greedy CD-1, then backprop.
 
-Written to be fast: in place, `out=`, inference mode, one call a step for all random numbers, data and model phase stacked
-so that the gradient is one product (bench/peers/torch_cd.py), a step size that includes the batch's mean. It uses nothing
-of rbmx.
+Written to be fast: in place, `out=`, inference mode, one call a step for all random numbers, data and model phase
+stacked so that the gradient is one product (bench/peers/torch_cd.py). It uses nothing of rbmx.
 """
 
 from __future__ import annotations

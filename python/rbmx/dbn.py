@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rbmx import ops
+from rbmx.autoencoder import Autoencoder
+from rbmx.classifier import Classifier, Regressor
 from rbmx.data import Encoding
 from rbmx.data.labelled import as_labels, one_hot
 from rbmx.layer import torch_seed
@@ -25,6 +27,7 @@ from rbmx.rng import Key
 from rbmx.stack_checkpoint import StackCheckpoint, load_stack, save_stack
 from rbmx.training import EpochRecord, TrainConfig
 from rbmx.training.ascent import Propagation, require_stack
+from rbmx.training.backprop import Network
 from rbmx.training.greedy import StackState, layer_shapes, open_rows, train_stack
 from rbmx.training.up_down import Directions, UpDown
 
@@ -66,6 +69,7 @@ class DBN(nn.Module):
     ) -> None:
         super().__init__()
         self.sizes, self.n_classes = tuple(sizes), n_classes
+        self._units = units
         self._seed = seed
         layers = [
             RBM(
@@ -410,6 +414,52 @@ class DBN(nn.Module):
         key = self._key(seed)
         log_z = self.top.log_partition(seed=key.fold_in(0).seed, **estimate)
         return stack_lower_bound(params, rows, log_z, samples=samples, key=key.fold_in(1))[1]
+
+    # nets to tune by backprop
+
+    def autoencoder(self, *, code: str | None = None, tied: bool = False, seed: int | None = None) -> Autoencoder:
+        """The network unrolled, its parameters copied: up to the code and down again (Hinton and Salakhutdinov 2006).
+
+        Args:
+            code: "linear" or "sigmoid"; None: the mean of the top units.
+            tied: one weight for a layer's way up and its way down.
+            seed: of the noise of its training.
+        """
+        ups, downs = self._without_labels()
+        model = Autoencoder.from_layers(downs, code=code, tied=tied, seed=seed).to(self.top.weight)
+        if self.recognition is None:
+            return model
+        if tied:
+            raise ValueError("tied: after up_down the two ways have weights of their own; leave them free")
+        down = model.network()
+        return model.load_network(Network([*Network.from_stack(ups).layers, *down.layers[len(ups) :]]))
+
+    def classifier(self, n_classes: int, *, seed: int | None = None) -> Classifier:
+        """The way up, its parameters copied, with a softmax of `n_classes` on top that is yet to be trained.
+
+        Labels that the network learned itself (predict) are left out.
+        """
+        return Classifier.from_layers(self._without_labels()[0], n_classes, seed=seed).to(self.top.weight)
+
+    def regressor(self, n_outputs: int = 1, *, seed: int | None = None) -> Regressor:
+        """The way up, its parameters copied, with `n_outputs` linear units on top that are yet to be trained."""
+        return Regressor.from_layers(self._without_labels()[0], n_outputs, seed=seed).to(self.top.weight)
+
+    def _without_labels(self) -> tuple[list[RBMParams], list[RBMParams]]:
+        """Machines for the way up and for the way down, the top one without its labels."""
+        top, units = self.top._params_copy(), self.sizes[-2]
+        if self.n_classes is not None:
+            shape = layer_shapes(self.sizes, self._units)[-1]
+            top = RBMParams(
+                np.ascontiguousarray(top.weight[:, :units]),
+                top.visible_bias[:units].copy(),
+                top.hidden_bias,
+                shape.visible,
+                shape.hidden,
+                None if top.log_variance is None else top.log_variance[:units].copy(),
+            )
+        ups, downs = ([layer._params_copy() for layer in ways] for ways in (self._ways_up, self._machines[:-1]))
+        return [*ups, top], [*downs, top]
 
     # files
 

@@ -23,7 +23,7 @@ from rbmx.training.optimizers import Optimizer
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Forgotten, Schedule
 
-__all__ = ["RBM", "load"]
+__all__ = ["RBM"]
 
 
 class RBM(RBMScorer):
@@ -199,6 +199,31 @@ class RBM(RBMScorer):
             ),
         )
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype | None = None) -> RBM:
+        """The module that save() or `rbmx fit` wrote, ready to sample or to go on training.
+
+        Raises:
+            CheckpointError: the file is no RBM.
+        """
+        checkpoint = load_checkpoint(path)
+        params = checkpoint.params
+        module = cls(
+            params.n_visible,
+            params.n_hidden,
+            visible=params.visible,
+            hidden=params.hidden,
+            seed=0,
+            device=device,
+            dtype=dtype,
+        )
+        module._seed = json.loads(checkpoint.extra.get("seed", "null"))
+        module.noise_counter += int(checkpoint.extra.get("noise_counter", "0"))
+        module._take_back(params, copied=True)
+        module.train_state, module._config = checkpoint.state, checkpoint.config
+        module.history, module._encoding = list(checkpoint.history), checkpoint.encoding
+        return module
+
     def _resumed_config(self, asked: TrainConfig) -> TrainConfig:
         """The settings of the last fit, with more epochs and a function that no file could hold.
 
@@ -237,28 +262,3 @@ class _Remember:
         self.module._config = trainer.config
         self.module._encoding = trainer.dataset.encoding
         self.module.history = self.before + trainer.history
-
-
-def load(path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype | None = None) -> RBM:
-    """The module that save() or `rbmx fit` wrote, ready to sample or to go on training.
-
-    Raises:
-        CheckpointError: the file is no rbmx model.
-    """
-    checkpoint = load_checkpoint(path)
-    params = checkpoint.params
-    module = RBM(
-        params.n_visible,
-        params.n_hidden,
-        visible=params.visible,
-        hidden=params.hidden,
-        seed=0,
-        device=device,
-        dtype=dtype,
-    )
-    module._seed = json.loads(checkpoint.extra.get("seed", "null"))
-    module.noise_counter += int(checkpoint.extra.get("noise_counter", "0"))
-    module._take_back(params, copied=True)
-    module.train_state, module._config = checkpoint.state, checkpoint.config
-    module.history, module._encoding = list(checkpoint.history), checkpoint.encoding
-    return module

@@ -22,7 +22,7 @@ from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD, PCD
 from rbmx.training import L2, SGD, Callback, EpochRecord, TrainConfig, Trainer, TrainState, train
 
-__all__ = ["RBMTransformer"]
+__all__ = ["RBMTransformer", "seed_from"]
 
 Values = NDArray[Any]
 Self = TypeVar("Self", bound="RBMTransformer")
@@ -158,7 +158,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _sample_hiddens(self, v: Values, rng: Any) -> Values:
         """h ~ p(h | v), bool, for one row or for rows."""
-        params, key = self._params(), Key(_seed_from(rng))
+        params, key = self._params(), Key(seed_from(rng))
         return self._map(
             v, params, lambda backend, rows, row: as_array(backend.sample_hidden(params, rows, key, row)) > 0
         )
@@ -166,7 +166,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _sample_visibles(self, h: Values, rng: Any) -> Values:
         """v ~ p(v | h) for rows of hidden states."""
         params = self._params()
-        rows = backend_for(params, self._engine).sample_visible(params, PackedBits.pack(h), Key(_seed_from(rng)))
+        rows = backend_for(params, self._engine).sample_visible(params, PackedBits.pack(h), Key(seed_from(rng)))
         return self._visible_values(rows)
 
     def _map(self, v: Values, params: RBMParams, function: Callable[[Backend, Rows, int], Values]) -> Values:
@@ -190,7 +190,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         check_scalar(self.n_components, "n_components", Integral, min_val=1)
         check_scalar(self.batch_size, "batch_size", Integral, min_val=1)
         self.random_state_ = check_random_state(self.random_state)
-        seed = _seed_from(self.random_state_)
+        seed = seed_from(self.random_state_)
         bias = self._initial_visible_bias(rows)
         params = RBMParams.initial(len(bias), self.n_components, key=Key(seed).fold_in(Purpose.INITIAL_WEIGHTS))
         params.visible_bias[...] = bias
@@ -252,6 +252,6 @@ class _Verbose(Callback):
         self.begin = end
 
 
-def _seed_from(random_state: Any) -> int:
+def seed_from(random_state: Any) -> int:
     """64 bits from a NumPy RandomState, to name a Key."""
     return int(random_state.randint(0, 1 << 64, dtype=np.uint64))

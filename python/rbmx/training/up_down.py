@@ -21,7 +21,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD, PCD
 from rbmx.training.ascent import require_stack
-from rbmx.training.callbacks import ProgressBar, StopTraining
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, checked
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed
 from rbmx.training.greedy import classes_of
@@ -76,6 +76,10 @@ class UpDown:
         DataError: labels as in rbmx.training.greedy.train_stack.
     """
 
+    recorded = RECORDED
+    checks_likelihood = has_validation = False
+    rows_begun = 0
+
     def __init__(
         self,
         stack: Directions,
@@ -109,11 +113,17 @@ class UpDown:
         self._monitor = first_rows(dataset, config.monitor_rows)
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*callbacks, *([ProgressBar("up-down")] if show else [])]
+        self._callbacks = [*checked(callbacks), *([ProgressBar("up-down")] if show else [])]
 
     @property
     def _layers(self) -> list[RBMParams]:
         return [*self.stack.recognition, *self.stack.generative, self.stack.top]
+
+    @property
+    def rows_left(self) -> int | None:
+        """Rows to visit; None where only a pass tells."""
+        n_rows = self.dataset.n_rows
+        return None if n_rows is None else n_rows * self.config.epochs
 
     def run(self) -> list[EpochRecord]:
         """Train until config.epochs epochs are done; the records."""

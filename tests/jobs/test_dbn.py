@@ -1,4 +1,4 @@
-"""A deep belief net over shards, layer by layer: what train_rounds gives with lower layers, stopped in the middle."""
+"""A deep belief net over shards, layer by layer: as train_rounds with lower layers, and after a stop in the middle."""
 
 from __future__ import annotations
 

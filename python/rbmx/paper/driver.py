@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,7 +82,7 @@ class rbm:  # noqa: N801 - as the paper spells it
 
     def fetch_weights(self, net: Net) -> Weights:
         """The weights of a net, copied."""
-        return Weights({name: np.array(tensor.detach().cpu()) for name, tensor in net.state_dict().items()})
+        return Weights({name: tensor.cpu().numpy().copy() for name, tensor in net.state_dict().items()})
 
     def set_w(self, weights: Weights, net: Net) -> None:
         """Put weights into a net.

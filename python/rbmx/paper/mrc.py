@@ -219,7 +219,8 @@ def _round(job: SplitJob, engine: Engine) -> list[Weights]:
     found = []
     for result in in_order(results.values()):
         content: Any = result.content
-        found.append(Weights({name: content.tensors[name] for name in job.weights.arrays}, content.rows))
+        shaped = {name: content.tensors[name].reshape(like.shape) for name, like in job.weights.arrays.items()}
+        found.append(Weights(shaped, content.rows))
     return found
 
 

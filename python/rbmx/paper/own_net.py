@@ -58,7 +58,7 @@ def tune_own_net(
     net = _built(settings.own_class or "", settings.node_seq, own_file)
     import torch
 
-    named = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    named = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     net.load_state_dict(named)
     optimizer = torch.optim.SGD(net.parameters(), lr=settings.learn_rate, momentum=settings.momentum)
     notice = Notice(watch, where, settings.tuning_epochs)

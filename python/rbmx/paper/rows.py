@@ -78,7 +78,8 @@ def _load(lines: Sequence[Line], n_values: int, where: str) -> Rows:
             )
         blocks = list(source.blocks())
     except DataError as error:
-        raise DataError(str(error).replace(f"{first}: line 1, ", f"{first}, ")) from None
+        message = str(error).replace(f"{first}: line 1, ", f"{first}, ")
+        raise DataError(message if lines[0].number == 1 else message.partition("; is line 1 a header?")[0]) from None
     values = np.concatenate([block.values for block in blocks])
     if not (values.min() >= 0 and values.max() <= 255):
         raise DataError(f"{first}: expected grey levels from 0 to 255, got {values.min():g} to {values.max():g}")

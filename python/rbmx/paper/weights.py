@@ -47,5 +47,5 @@ def average(weights: Sequence[Weights]) -> Weights:
         total = np.zeros(like.shape)
         for each in weights:
             total += each.arrays[name].astype(np.float64) * each.rows
-        mean[name] = (total / rows).astype(like.dtype)
+        mean[name] = np.asarray(total / rows, like.dtype)
     return Weights(mean, rows)

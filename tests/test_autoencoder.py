@@ -172,6 +172,18 @@ def test_settings_of_minibatches_show() -> None:
     assert results["max_norm"].norm(dim=1).max() <= 0.3 + 1e-6
 
 
+def test_weights_decay_and_biases_do_not() -> None:
+    """One step down the gradient, and 0.1 * 0.5 of each weight less."""
+    plain, decayed = (rbmx.Autoencoder([6, 4], seed=1) for _ in range(2))
+    start = rbmx.Autoencoder([6, 4], seed=1).encoder[0].weight
+    for model, decay in ((plain, 0.0), (decayed, 0.5)):
+        with torch.no_grad():
+            model.encoder[0].bias.fill_(1)
+        model.fit(X, epochs=1, optimizer="sgd", lr=0.1, weight_decay=decay)
+    torch.testing.assert_close(decayed.encoder[0].bias, plain.encoder[0].bias)
+    torch.testing.assert_close(decayed.encoder[0].weight, plain.encoder[0].weight - 0.05 * start)
+
+
 def test_dropout_keeps_the_expectation_of_a_linear_net() -> None:
     """With weights held still, the mean over many epochs of what reaches the output is the output without dropout."""
     model = rbmx.Autoencoder([6, 2], output="linear", seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,29 @@ def test_an_optimizer_instance_goes_on_and_gets_its_rate_back() -> None:
     assert len(whole.history) == 4
 
 
+def test_a_run_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
+    """Orders, noise, schedule and moments go on, through files too."""
+    settings: dict[str, Any] = {"batch_size": 10, "dropout": 0.2, "schedule": rbmx.LinearDecay(), "seed": 4}
+    whole, part = (rbmx.DenoisingAutoencoder(6, 4, seed=1) for _ in range(2))
+    whole.fit(X, epochs=5, optimizer=torch.optim.Adam(whole.parameters(), lr=0.01), **settings)
+
+    class Stop(rbmx.training.Callback):
+        def on_epoch_end(self, trainer: Any, record: Any) -> None:
+            if record.epoch == 2:
+                raise rbmx.StopTraining
+
+    stepper = torch.optim.Adam(part.parameters(), lr=0.01)
+    part.fit(X, epochs=5, optimizer=stepper, callbacks=[Stop()], **settings)
+    part.save(tmp_path / "m.safetensors")
+    again = rbmx.load(tmp_path / "m.safetensors")
+    other = torch.optim.Adam(again.parameters(), lr=0.5)
+    other.load_state_dict(stepper.state_dict())
+    records = again.fit(X, epochs=5, first_epoch=2, optimizer=other, **settings)
+    assert [record.epoch for record in records] == [3, 4, 5]
+    assert same_parameters(whole, again)
+    assert [record.loss for record in again.history] == [record.loss for record in whole.history]
+
+
 def test_frozen_layers_stay() -> None:
     model = rbmx.Autoencoder([6, 5, 3], seed=1)
     model.encoder.requires_grad_(False)
@@ -280,6 +304,8 @@ def test_what_does_not_fit_is_refused_before_any_work() -> None:
         (X, {"patience": 2}, "patience: expected validation="),
         (X, {"validation": X[:, :5]}, "data: expected rows of 6 values, got 5"),
         (X, {"epochs": -1}, "epochs: expected"),
+        (X, {"first_epoch": 11}, "first_epoch: expected 0 to 10, the epochs in all, got 11"),
+        (X, {"first_epoch": 1, "optimizer": "cg"}, "first_epoch: cg starts anew"),
         (X, {"callbacks": [print]}, "callbacks: expected objects"),
     ]
     for data, settings, message in wrong:

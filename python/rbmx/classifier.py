@@ -103,6 +103,7 @@ class _Supervised(FeedForward):
         seed: int | None = None,
         progress: bool | None = None,
         buffer_bytes: int = TuningConfig.buffer_bytes,
+        first_epoch: int = 0,
     ) -> list[TuningRecord]:
         """Learn the targets, all layers together.
 
@@ -112,7 +113,7 @@ class _Supervised(FeedForward):
                 real values, (rows,) or (rows, n_outputs).
             validation: (data, targets) to measure after each epoch.
             epochs, batch_size, optimizer, lr, momentum, weight_decay, dropout, input_dropout, max_norm, schedule,
-                shuffle, patience, callbacks, seed, progress, buffer_bytes: as in Autoencoder.fit.
+                shuffle, patience, callbacks, seed, progress, buffer_bytes, first_epoch: as in Autoencoder.fit.
 
         Returns:
             The records of this call.
@@ -143,6 +144,7 @@ class _Supervised(FeedForward):
             shuffle=shuffle,
             patience=patience,
             buffer_bytes=buffer_bytes,
+            first_epoch=first_epoch,
         )
 
     @torch.no_grad()

@@ -56,6 +56,7 @@ class TuningConfig:
         seed: decides order, noise and dropout.
         patience: stop when validation_loss has not improved for so many epochs, and go back to the best one.
         buffer_bytes: data up to this size stay in memory; larger ones stream through a buffer of this size.
+        first_epoch: how many epochs are done already, for a run that goes on: orders, noise and schedule go on as well.
     """
 
     epochs: int = 10
@@ -67,6 +68,7 @@ class TuningConfig:
     seed: int = 0
     patience: int | None = None
     buffer_bytes: int = 1 << 30
+    first_epoch: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -87,6 +89,10 @@ class TuningConfig:
             raise ValueError(f"patience: expected 1 or more epochs, got {self.patience}")
         if self.buffer_bytes < 1:
             raise ValueError(f"buffer_bytes: expected a positive size, got {self.buffer_bytes}")
+        if not 0 <= self.first_epoch <= self.epochs:
+            raise ValueError(f"first_epoch: expected 0 to {self.epochs}, the epochs in all, got {self.first_epoch}")
+        if self.first_epoch and self.method != "minibatches":
+            raise ValueError(f"first_epoch: {self.method} starts anew from the parameters; leave it out")
 
     def factor(self, epoch: int) -> float:
         """Of the rate in an epoch counted from 0."""
@@ -230,7 +236,9 @@ class FineTuner:
     def rows_left(self) -> int | None:
         """Rows to visit; None where only a pass, or a search, tells."""
         n_rows = self.dataset.n_rows
-        return None if n_rows is None or self.config.method != "minibatches" else n_rows * self.config.epochs
+        if n_rows is None or self.config.method != "minibatches":
+            return None
+        return n_rows * (self.config.epochs - self.config.first_epoch)
 
     def run(self) -> list[TuningRecord]:
         """Tune until config.epochs epochs are done, or a callback stops it.
@@ -241,7 +249,7 @@ class FineTuner:
         try:
             self._call("on_train_start")
             if self.config.method == "minibatches":
-                for epoch in range(self.config.epochs):
+                for epoch in range(self.config.first_epoch, self.config.epochs):
                     self._run_epoch(epoch)
             elif self.config.epochs:
                 self._search()

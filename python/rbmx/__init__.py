@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "autoencoder": ["Autoencoder"],
     "backends.native": ["build_info", "get_num_threads", "set_num_threads"],
+    "dbn": ["DBN"],
     "checkpoint": ["Checkpoint", "load_checkpoint", "save_checkpoint"],
     "classifier": ["Classifier", "Regressor"],
     "denoising": [
@@ -22,6 +23,7 @@ _HOMES = {
         "SaltAndPepper",
         "StackedDenoisingAutoencoder",
     ],
+    "classrbm": ["ClassRBM"],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
     "interchange": ["export_onnx"],
     "likelihood": ["Estimate"],
@@ -59,6 +61,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CD",
+    "DBN",
     "L1",
     "L2",
     "PCD",
@@ -69,6 +72,7 @@ __all__ = [
     "Autoencoder",
     "Checkpoint",
     "CheckpointError",
+    "ClassRBM",
     "Classifier",
     "DataError",
     "DenoisingAutoencoder",
@@ -122,6 +126,8 @@ if TYPE_CHECKING:
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from rbmx.classifier import Classifier, Regressor
+    from rbmx.classrbm import ClassRBM
+    from rbmx.dbn import DBN
     from rbmx.denoising import (
         DenoisingAutoencoder,
         GaussianNoise,

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rbmx.arguments import number, whole_number
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
 from rbmx.data.opening import UNSET, Unset
 from rbmx.errors import JobError
 from rbmx.files import require_writable
-from rbmx.jobs.archive import shipping_options
+from rbmx.jobs.archive import shipped
 from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
 from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import DEFAULT_SHARDS, Inputs, open_inputs, require_width
@@ -73,6 +74,10 @@ def job_settings(
         momentum, weight_decay, schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
         others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
     """
+    whole = {"shards": shards, "rounds": rounds, "local_epochs": local_epochs, "batch_size": batch_size}
+    for name, value in whole.items():
+        whole_number(name, value)
+    number("lr", lr)
     if shards < 1:
         raise ValueError(f"shards: expected 1 or more, got {shards}")
     if rate_scale not in RATE_SCALES:
@@ -88,7 +93,7 @@ def job_settings(
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
         optimizer=SGD(lr * larger * shards ** RATE_SCALES[rate_scale], momentum),
-        penalties=(L2(weight_decay),) if weight_decay else (),
+        penalties=(L2(number("weight_decay", weight_decay)),) if weight_decay else (),
         schedule=schedule,
         shuffle=shuffle,
         seed=seed,
@@ -171,6 +176,9 @@ def train_rounds(
         raise ValueError("resume: the earlier run's settings hold; only rounds, data and the engine can be given")
     if resume is None and n_hidden is None:
         raise ValueError("n_hidden: say how many hidden units the model has")
+    for name, value in {"n_hidden": n_hidden, "shards": shards, "rounds": rounds}.items():
+        if value is not None:
+            whole_number(name, value)
     if checkpoint is not None:
         require_writable(checkpoint)
     earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume
@@ -195,7 +203,7 @@ def train_rounds(
             params = RBMParams.initial(n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden)
             job = begin(params, plan, inputs, lower=lower, extra=extra)
         if runner == "hadoop" and ship and at_most != 0:
-            engine = replace(engine, options=[*engine.options, *shipping_options(engine)])
+            engine = shipped(engine)
         return run_rounds(
             job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher, at_most=at_most
         )
@@ -235,8 +243,7 @@ def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
             f"resume: the job was begun with {before.encoding.describe()} ({before.kind}), "
             f"{head.name} gives {head.encoding.describe()} ({head.kind})"
         )
-    config = replace(before.config, epochs=rounds * before.local_epochs)
-    return replace(earlier, settings=replace(before, rounds=rounds, config=config))
+    return replace(earlier, settings=before.with_rounds(rounds))
 
 
 def _same_shards(asked: int | None, before: int | None) -> int | None:

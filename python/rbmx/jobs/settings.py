@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rbmx.arguments import check_types
 from rbmx.data.encoding import Encoding, Kind
 from rbmx.samplers import CD, PCD
 from rbmx.training import SGD, TrainConfig
@@ -62,6 +63,7 @@ class JobSettings:
     shards: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.rounds < 0:
             raise ValueError(f"rounds: expected 0 or more, got {self.rounds}")
         if self.local_epochs < 1:
@@ -88,6 +90,11 @@ class JobSettings:
     def learning_rate(self, round_number: int, local_epoch: int = 0) -> float:
         """The rate of an epoch of a round, both counted from 0."""
         return self.config.learning_rate(round_number * self.local_epochs + local_epoch)
+
+    def with_rounds(self, rounds: int) -> JobSettings:
+        """The same job with another number of rounds in all."""
+        config = dataclasses.replace(self.config, epochs=rounds * self.local_epochs)
+        return dataclasses.replace(self, rounds=rounds, config=config)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends import Rows
+from rbmx.backends.native import product
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.units import UnitType
@@ -105,7 +106,7 @@ class Affine:
 
     def net_input(self, x: Array) -> Array:
         """W x + b of each row, (rows, n_out)."""
-        return np.asarray(x @ self.weight.T + self.bias)
+        return np.asarray(_product(x, self.weight.T) + self.bias)
 
     def activate(self, net_input: Array) -> Array:
         """f of net inputs, which are left as they are."""
@@ -217,9 +218,9 @@ class Network:
         delta = self._delta(outputs[-1], wanted, loss)
         gradient: Gradient = []
         for i in reversed(range(len(self.layers))):
-            gradient.append((delta.T @ outputs[i], delta.sum(axis=0)))
+            gradient.append((_product(delta.T, outputs[i]), delta.sum(axis=0)))
             if i > 0:
-                delta = (delta @ self.layers[i].weight) * self.layers[i - 1].slope(outputs[i])
+                delta = _product(delta, self.layers[i].weight) * self.layers[i - 1].slope(outputs[i])
         return total, gradient[::-1]
 
     def flat(self) -> NDArray[np.float64]:
@@ -287,6 +288,11 @@ class Network:
         if loss == "cross_entropy":
             return np.asarray(output - target)
         return np.asarray(2 * (output - target) * self.layers[-1].slope(output))
+
+
+def _product(a: Array, b: Array) -> Array:
+    """a b, in float32 in the canonical order: the same bytes on any number of threads and any processor."""
+    return product(a, b) if a.dtype == b.dtype == np.float32 else np.asarray(a @ b)
 
 
 def flattened(parts: Gradient) -> NDArray[np.float64]:

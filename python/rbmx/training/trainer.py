@@ -19,7 +19,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, checked
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -78,7 +78,11 @@ def train(
 
 
 class Trainer:
-    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset."""
+    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset.
+
+    Args: as of rbmx.train, and
+        missing: whether NaN in real values is a missing entry; else it is an error.
+    """
 
     recorded = RECORDED
 
@@ -92,10 +96,11 @@ class Trainer:
         validation: Any = None,
         callbacks: Sequence[Any] = (),
         progress: bool | None = None,
+        missing: bool = True,
     ) -> None:
         self.params = params
         config = config or TrainConfig()
-        self.dataset: Dataset = self._open(data)
+        self.dataset: Dataset = self._open(data, missing=missing)
         self.history: list[EpochRecord] = []
         self._backend = backend_for(params, config.engine, reproducible=config.reproducible)
         if params.visible == "counts":
@@ -117,12 +122,12 @@ class Trainer:
         self._monitor = first_rows(self.dataset, self.config.monitor_rows)
         self._validation = None
         if validation is not None:
-            validation_set = self._open(validation)
+            validation_set = self._open(validation, missing=missing)
             self._validation = first_rows(validation_set, VALIDATION_ROWS)
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*checked(callbacks), *([ProgressBar()] if show else [])]
+        self._callbacks = [*require_callbacks(callbacks), *([ProgressBar()] if show else [])]
 
     @property
     def checks_likelihood(self) -> bool:

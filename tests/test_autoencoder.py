@@ -307,19 +307,22 @@ def test_what_does_not_fit_is_refused_before_any_work() -> None:
         (X, {"first_epoch": 11}, "first_epoch: expected 0 to 10, the epochs in all, got 11"),
         (X, {"first_epoch": 1, "optimizer": "cg"}, "first_epoch: cg starts anew"),
         (X, {"callbacks": [print]}, "callbacks: expected objects"),
+        (X, {"epochs": 1.5}, "epochs: expected a whole number, got 1.5"),
+        (X, {"dropout": "much"}, "dropout: expected a number, got 'much'"),
     ]
     for data, settings, message in wrong:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             model.fit(data, **settings)
     assert same_parameters(model, before) and model.history == []
     for arguments, settings, message in [
         ([[6]], {}, r"sizes: expected 2 or more positive numbers of units, got \[6\]"),
         ([[6, 0]], {}, "sizes: expected"),
+        ([[6, 2.0]], {}, "sizes: expected a whole number, got 2.0"),
         ([[6, 3]], {"code": "tanh"}, "code: expected linear or sigmoid or relu, got 'tanh'"),
         ([[6, 3]], {"output": "relu"}, "output: expected sigmoid or linear, got 'relu'"),
         ([[6, 5, 3]], {"hidden": ["sigmoid", "relu"]}, "hidden: expected .* for 1 layers"),
     ]:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             rbmx.Autoencoder(*arguments, **settings)
     with pytest.raises(ValueError, match=r"network: expected layers of \[\(6, 4\), \(4, 6\)\]"):
         model.load_network(rbmx.Autoencoder([6, 3]).network())

@@ -12,9 +12,10 @@ from rbmx.feed_forward import FeedForward, TiedLinear, activation_stage, affine_
 from rbmx.params import RBMParams
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Network, require_loss
-from rbmx.training.fine_tuning import Examples, TuningConfig, open_examples
+from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
+from rbmx.training.tuner import TuningConfig
 from rbmx.tuning import Regularization, measure
 
 if TYPE_CHECKING:

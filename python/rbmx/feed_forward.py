@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from rbmx.arguments import whole_number
 from rbmx.errors import CheckpointError
 from rbmx.files import write_atomically
 from rbmx.layer import torch_seed
@@ -23,9 +24,10 @@ from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Affine, Network
-from rbmx.training.fine_tuning import Examples, FineTuner, TuningConfig, open_examples
+from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS
+from rbmx.training.tuner import FineTuner, TuningConfig
 from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, stepper_from
 
 if TYPE_CHECKING:
@@ -237,7 +239,7 @@ class FeedForward(nn.Module):
 
 def require_sizes(sizes: Sequence[int], at_least: int = 2) -> list[int]:
     """The sizes of layers; ValueError where they are none."""
-    checked = [int(size) for size in sizes]
+    checked = [whole_number("sizes", size) for size in sizes]
     if len(checked) < at_least or any(not 1 <= size <= MAX_UNITS for size in checked):
         raise ValueError(f"sizes: expected {at_least} or more positive numbers of units, got {list(sizes)}")
     return checked

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rbmx.arguments import check_types
 from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.rng import Draws, Key, Purpose
 from rbmx.training.backprop import require_loss
+from rbmx.training.examples import Examples
 from rbmx.training.feed import Window
-from rbmx.training.fine_tuning import BLOCK_ROWS, Examples, Vector
 from rbmx.training.minimizing import METHODS
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
+from rbmx.training.tuner import BLOCK_ROWS, Vector
 
 __all__ = [
     "ModuleLearner",
@@ -63,6 +65,7 @@ class Regularization:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("dropout", "input_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a share from 0 to less than 1, got {getattr(self, name)}")

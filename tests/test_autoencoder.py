@@ -126,6 +126,36 @@ def test_a_fit_is_a_loop_of_seeded_orders_over_a_torch_optimizer() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)  # Adam divides by small roots
 
 
+def test_a_full_batch_search_holds_the_activations_of_one_block() -> None:
+    rows = RNG.random((2300, 6)).astype(np.float32)
+    model, seen = rbmx.Autoencoder([6, 4], seed=1), set()
+    model.encoder[0].register_forward_pre_hook(lambda module, inputs: seen.add(len(inputs[0])))
+    whole = model.fit(rows, epochs=1, optimizer="lbfgs")
+    assert seen == {1000, 300}
+    streamed = rbmx.Autoencoder([6, 4], seed=1).fit(rows, epochs=1, optimizer="lbfgs", buffer_bytes=1)
+    assert streamed[0].loss == whole[0].loss
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
+def test_patience_ends_a_search_too(optimizer: str) -> None:
+    model = rbmx.Autoencoder([6, 4], seed=1)
+    records = model.fit(X, epochs=200, optimizer=optimizer, validation=1 - X, patience=2)
+    best = min(record.validation_loss for record in records)
+    assert len(records) < 200 and records[-3].validation_loss == best
+    assert model.reconstruction_error(1 - X) == records[-3].validation_error
+
+
+def test_a_bar_is_shown_where_it_is_wanted_and_not_where_stderr_is_no_terminal(capsys: Any) -> None:
+    model = rbmx.Autoencoder([6, 4], seed=1)
+    model.fit(X, epochs=2)
+    assert capsys.readouterr() == ("", "")
+    model.fit(X, epochs=2, validation=X, progress=True)
+    model.fit(X, epochs=2, optimizer="lbfgs", progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "106" in err
+    assert "epoch 2/2, loss 4." in err and ", validation error " in err
+
+
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda model: "sgd",
     "nesterov": lambda model: "nesterov",

@@ -249,6 +249,14 @@ def test_an_optimizer_instance_goes_on_and_gets_its_rate_back() -> None:
     assert one.param_groups[0]["lr"] == 0.01
     assert len(whole.history) == 4
 
+    class Interrupt(rbmx.training.Callback):
+        def on_batches(self, trainer: Any, rows_done: int, rows_total: int | None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        whole.fit(X, optimizer=one, schedule=lambda epoch, epochs: 0.5, callbacks=[Interrupt()])
+    assert one.param_groups[0]["lr"] == 0.01
+
 
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
     """Orders, noise, schedule and moments go on, through files too."""
@@ -280,6 +288,10 @@ def test_frozen_layers_stay() -> None:
     for optimizer in ("adam", "lbfgs"):
         model.fit(X, epochs=2, optimizer=optimizer)
     assert torch.equal(model.encoder[0].weight, before)
+    model.requires_grad_(False)
+    for optimizer in ("adam", "lbfgs"):
+        with pytest.raises(ValueError, match="optimizer: expected parameters that require gradients"):
+            model.fit(X, optimizer=optimizer)
 
 
 def test_data_of_all_kinds_give_the_same() -> None:

@@ -232,6 +232,7 @@ class FeedForward(nn.Module):
         try:
             return tuner.run()
         finally:
+            learner.scale_rates(1.0)
             self.history += tuner.history
 
     _targets_name = "targets"

@@ -38,6 +38,10 @@ def test_initial_weights_are_those_of_glorot_and_bengio_and_belong_to_the_seed()
     # 60,000 uniform numbers: standard deviation limit / sqrt(3), its own error 1 / sqrt(60,000 * 1.25) of that
     assert weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.01)
     assert not any(stage.bias.any() for stage in model.stages() if isinstance(stage, torch.nn.Linear))
+    for activation, gain in (("sigmoid", 4.0), ("relu", 2**0.5)):
+        other = rbmx.Autoencoder([300, 200], code=activation, seed=1)
+        torch.testing.assert_close(other.encoder[0].weight, gain * weight)
+        assert torch.equal(other.decoder[0].weight, model.decoder[0].weight)
     assert same_parameters(model, rbmx.Autoencoder([300, 200], seed=1))
     assert not torch.equal(weight, rbmx.Autoencoder([300, 200], seed=2).encoder[0].weight)
     torch.manual_seed(3)

@@ -28,13 +28,14 @@ from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS
 from rbmx.training.tuner import FineTuner, TuningConfig
-from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, stepper_from
+from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, activation_of, stepper_from
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["FeedForward", "TiedLinear", "activation_stage", "affine_stages", "params_of", "require_sizes"]
 
+GAINS = {"sigmoid": 4.0, "relu": math.sqrt(2)}
 MODULE_OF = {name: module for module, name in ACTIVATION_OF.items()}
 
 
@@ -77,13 +78,20 @@ class FeedForward(nn.Module):
         raise NotImplementedError
 
     def reset_parameters(self) -> None:
-        """Weights uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010), biases zero."""
+        """Weights uniform in +-g sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010), biases zero.
+
+        The gain g keeps variances through an activation: 4 for a sigmoid, whose slope at 0 is 1/4, sqrt(2) for ReLU,
+        else 1.
+        """
         key = Key(self._fit_seed(None)).fold_in(Purpose.INITIAL_WEIGHTS)
         with torch.no_grad():
+            stages = self.stages()
             for i, layer in enumerate(self._layers()):
                 layer.bias.zero_()
                 if isinstance(layer, nn.Linear):
-                    layer.weight.copy_(torch.from_numpy(_glorot(key.fold_in(i), *layer.weight.shape)))
+                    gain = GAINS.get(activation_of(stages[: stages.index(layer) + 2]), 1.0)
+                    weight = gain * _glorot(key.fold_in(i), *layer.weight.shape)
+                    layer.weight.copy_(torch.from_numpy(weight))
 
     def network(self) -> Network:
         """A copy of the net as NumPy arrays, float32 or float64, as jobs over shards train it."""

@@ -15,9 +15,10 @@ from rbmx.bench.contestant import Contestant
 from rbmx.bench.harness import Report, WrongAnswerError, facts, interleave, table
 from rbmx.bench.task import Answer, CDTask, Images, compare
 
-__all__ = ["CASES", "Case", "check", "run_units"]
+__all__ = ["CASES", "UNIT_PEERS", "Case", "check", "run_units"]
 
 CHECK_ROWS = 2_000
+UNIT_PEERS = ("rbmx_reference", "torch_units")
 REFERENCE_ROWS = 1_000  # a round of the reference backend: it takes seconds for them
 SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 ALIKE = Answer(visible_bias=0.01, hidden_bias=0.01, weight=0.01)
@@ -101,7 +102,7 @@ def run_units(
     for case in cases:
         task, rows = replace(case.task, threads=threads), case.rows(gray, labels)
         native = "rbmx_dense" if rows.dtype == np.float32 else "rbmx_cd"
-        names = (native, "rbmx_reference", "torch_units")
+        names = (native, *UNIT_PEERS)
         print(f"  {case.name}", file=sys.stderr)
         with ExitStack() as stack:
             running = [stack.enter_context(Contestant(name, task, rows)) for name in names]

@@ -19,7 +19,7 @@ __all__ = ["RbmxLoop", "build"]
 class RbmxLoop:
     label = "rbmx"
     persistent = False
-    engine: Literal["auto", "blas"] = "auto"
+    engine: Literal["auto", "blas", "reference"] = "auto"
     reproducible = False
 
     def __init__(self, task: CDTask, images: Images) -> None:
@@ -33,7 +33,7 @@ class RbmxLoop:
             sampler=rbmx.CD(task.k),
             optimizer=rbmx.SGD(lr=task.learning_rate),
             shuffle=False,
-            seed=task.seed,
+            seed=task.noise_seed,
             engine=self.engine,
             reproducible=self.reproducible,
             monitor_rows=1,

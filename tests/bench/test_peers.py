@@ -19,6 +19,7 @@ from rbmx.bench.task import (
     reconstruction_error,
     reference_loop,
 )
+from rbmx.bench.units import UNIT_PEERS
 
 NEEDS = {"torch_cd": "torch", "sklearn_rbm": "sklearn", "numpy_cd": "scipy", "sgemm_floor": "scipy"}
 
@@ -122,7 +123,7 @@ def test_a_dense_step_of_cd1_counts_five_products() -> None:
 
 def test_every_listed_peer_has_its_file() -> None:
     files = {path.stem for path in (peers_folder() / "peers").glob("*.py")} - {"__init__"}
-    assert files == {*PEERS, *REAL_PEERS}
+    assert files == {*PEERS, *REAL_PEERS, *UNIT_PEERS}
 
 
 def test_an_unknown_peer_is_refused_by_name() -> None:

@@ -6,7 +6,8 @@
 //   h_j), F(v) = -v.b - sum_j softplus(c_j + sum_i W_ji v_i).
 // Binary units are packed bits, and every kernel over bits is exact integer arithmetic up to the
 // last sigmoid (docs/determinism.md): the same bytes for any instruction set, thread count or split
-// of rows.
+// of rows. Other units (Group, Unit) have means and samples of their own from the same inputs
+// c + W v and b + h W.
 #pragma once
 
 #include <cstdint>

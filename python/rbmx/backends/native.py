@@ -175,6 +175,9 @@ class NativeBackend:
         """The rows where the bit kernels apply to them."""
         return rows if isinstance(rows, PackedBits) and self.engine != "blas" and is_binary(params) else None
 
+    def _product(self, a: Float32s, b: Float32s) -> Float32s:
+        return np.asarray(_core.gemm(a, b)) if self.canonical else a @ b
+
     def _mean(self, params: RBMParams, side: str, given: Rows) -> Float32s:
         bits = self._exact(params, given)
         if bits is not None:
@@ -249,7 +252,7 @@ class NativeBackend:
         if isinstance(visible, PackedBits) and is_binary(params):
             return np.asarray(_core.free_energy(*_arrays(params), _words(visible)))
         rows = as_array(visible)
-        inputs = _core.gemm(rows, params.weight.T) if self.canonical else rows @ params.weight.T
+        inputs = self._product(rows, params.weight.T)
         v = rows.astype(np.float64)
         own = params.visible_unit.energy(v) - v @ params.visible_bias.astype(np.float64)
         return np.asarray(own - params.hidden_unit.cumulant(inputs.astype(np.float64) + params.hidden_bias))
@@ -282,7 +285,7 @@ class NativeBackend:
             samples = self.gibbs(params, samples, gibbs_steps - 1, key, first_row, step + 1)
         p1, v0, v1 = self.hidden_mean(params, samples), as_array(visible), as_array(samples)
         return Statistics(
-            (p0.T @ v0 - p1.T @ v1).astype(np.float64),
+            (self._product(p0.T, v0) - self._product(p1.T, v1)).astype(np.float64),
             v0.sum(axis=0, dtype=np.float64) - v1.sum(axis=0, dtype=np.float64),
             p0.sum(axis=0, dtype=np.float64) - p1.sum(axis=0, dtype=np.float64),
             len(visible),

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     peers.add_argument("--batch-size", type=_positive, default=100, metavar="B", help="rows of a minibatch (100)")
     for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
+    add("units", "Gaussian, rectified and softmax units beside the reference backend and torch", plot=False)
     add("scaling", "speed by rows, units, Gibbs steps, batch size and threads, one at a time")
     memory = add("memory", "peak memory of training, and of streaming a large CSV file", plot=False)
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
@@ -207,6 +208,10 @@ def _run(arguments: argparse.Namespace) -> Report:
 
         n_task = min(n_rows, 15_000)  # a quarter of the images: the split of a job with four maps
         return run_mapper(gray[:n_task], labels[:n_task], rounds=rounds, threads=1)
+    if arguments.command == "units":
+        from rbmx.bench.units import run_units
+
+        return run_units(gray[:n_rows], labels[:n_rows], rounds=rounds, threads=arguments.threads)
     if arguments.command == "sharding":
         return _run_sharding(arguments, gray, labels)
     if arguments.command == "hadoop":

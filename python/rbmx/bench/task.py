@@ -39,10 +39,20 @@ class CDTask:
     weight_std: float = 0.01
     threads: int = 2
     seed: int = 0
+    visible: str = "bernoulli"
+    hidden: str = "bernoulli"
+    noise_seed: int = 0
 
     def initial(self) -> RBMParams:
         """The weights from which every contestant starts."""
-        return RBMParams.initial(self.n_visible, self.n_hidden, key=Key(self.seed), std=self.weight_std)
+        return RBMParams.initial(
+            self.n_visible,
+            self.n_hidden,
+            key=Key(self.seed),
+            std=self.weight_std,
+            visible=self.visible,
+            hidden=self.hidden,
+        )
 
     def dense_flops_per_row(self) -> int:
         """2 k + 3 matrix products: up, k times down and up, two for the gradient."""

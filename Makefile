@@ -4,7 +4,7 @@ DEMO := build/env-demo
 TEST := build/env-test
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: help demo test test-avx512 test-hadoop test-hadoop-short test-spark lint format bench hadoop-up hadoop-down hadoop-cds clean
+.PHONY: help demo test test-avx512 test-hadoop test-hadoop-short test-spark lint format docs bench hadoop-up hadoop-down hadoop-cds clean
 
 # hadoop-up: nodes, profile of settings, first port, a network of its own (auto, yes, no), CDS=1 for a class archive
 NODES = 1
@@ -24,6 +24,7 @@ help:
 	@echo "make test-spark   the tests on Spark (Java 17; installs pyspark, which is large)"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make format  let ruff and clang-format rewrite the sources"
+	@echo "make docs    the guide and the reference as pages in build/docs; a warning is an error"
 	@echo "make bench   rbmx beside its peers; results in build/bench"
 	@echo "make clean   remove build/"
 
@@ -37,7 +38,7 @@ $(DEMO)/.ready: $(NATIVE)
 $(TEST)/.ready: $(NATIVE)
 	@echo "setting up $(TEST): with torch, which is large; building the native kernels (a few minutes)"
 	@test -x $(TEST)/bin/python || $(PYTHON) -m venv $(TEST)
-	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[all,test,lint]"
+	@$(TEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[all,test,lint,docs]"
 	@touch $@
 
 demo: $(DEMO)/.ready
@@ -86,6 +87,9 @@ format: $(TEST)/.ready
 	$(TEST)/bin/ruff check --fix .
 	$(TEST)/bin/ruff format .
 	find csrc -name '*.h' -o -name '*.cpp' | xargs $(TEST)/bin/clang-format -i
+
+docs: $(TEST)/.ready
+	$(TEST)/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 bench: $(TEST)/.ready
 	@mkdir -p build/bench

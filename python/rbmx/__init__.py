@@ -11,13 +11,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "autoencoder": ["Autoencoder"],
     "backends.native": ["build_info", "get_num_threads", "set_num_threads"],
+    "dbn": ["DBN"],
     "checkpoint": ["Checkpoint", "load_checkpoint", "save_checkpoint"],
+    "classifier": ["Classifier", "Regressor"],
+    "denoising": [
+        "DenoisingAutoencoder",
+        "GaussianNoise",
+        "Masking",
+        "SaltAndPepper",
+        "StackedDenoisingAutoencoder",
+    ],
     "classrbm": ["ClassRBM"],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
+    "interchange": ["export_onnx"],
     "likelihood": ["Estimate"],
+    "loading": ["load"],
     "params": ["RBMParams"],
-    "rbm": ["RBM", "load"],
+    "rbm": ["RBM"],
     "rng": ["Key"],
     "samplers": ["CD", "PCD", "PT", "FastPCD"],
     "training": [
@@ -39,6 +51,7 @@ _HOMES = {
         "TrainConfig",
         "TrainResult",
         "TrainState",
+        "TuningRecord",
         "WeightAverage",
         "train",
     ],
@@ -48,6 +61,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CD",
+    "DBN",
     "L1",
     "L2",
     "PCD",
@@ -55,10 +69,13 @@ __all__ = [
     "RBM",
     "SGD",
     "Adam",
+    "Autoencoder",
     "Checkpoint",
     "CheckpointError",
     "ClassRBM",
+    "Classifier",
     "DataError",
+    "DenoisingAutoencoder",
     "DivergedError",
     "Dropout",
     "EarlyStopping",
@@ -66,21 +83,28 @@ __all__ = [
     "Estimate",
     "ExponentialDecay",
     "FastPCD",
+    "GaussianNoise",
     "GroupL2",
     "Key",
     "LikelihoodMonitor",
     "LinearDecay",
+    "Masking",
     "MaxNorm",
     "RBMParams",
     "RMSProp",
+    "Regressor",
+    "SaltAndPepper",
     "Sparsity",
+    "StackedDenoisingAutoencoder",
     "StopTraining",
     "TrainConfig",
     "TrainResult",
     "TrainState",
+    "TuningRecord",
     "WeightAverage",
     "__version__",
     "build_info",
+    "export_onnx",
     "get_num_threads",
     "load",
     "load_checkpoint",
@@ -98,13 +122,25 @@ if TYPE_CHECKING:
     from rbmx import sklearn as sklearn
     from rbmx import training as training
     from rbmx import units as units
+    from rbmx.autoencoder import Autoencoder
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from rbmx.classifier import Classifier, Regressor
     from rbmx.classrbm import ClassRBM
+    from rbmx.dbn import DBN
+    from rbmx.denoising import (
+        DenoisingAutoencoder,
+        GaussianNoise,
+        Masking,
+        SaltAndPepper,
+        StackedDenoisingAutoencoder,
+    )
     from rbmx.errors import CheckpointError, DataError, DivergedError
+    from rbmx.interchange import export_onnx
     from rbmx.likelihood import Estimate
+    from rbmx.loading import load
     from rbmx.params import RBMParams
-    from rbmx.rbm import RBM, load
+    from rbmx.rbm import RBM
     from rbmx.rng import Key
     from rbmx.samplers import CD, PCD, PT, FastPCD
     from rbmx.training import (
@@ -126,6 +162,7 @@ if TYPE_CHECKING:
         TrainConfig,
         TrainResult,
         TrainState,
+        TuningRecord,
         WeightAverage,
         train,
     )

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from rbmx import marginal, ops
-from rbmx.arguments import items, number, whole_number
+from rbmx.arguments import whole_number
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding
 from rbmx.layer import torch_seed
-from rbmx.samplers import Sampler, sampler_from
+from rbmx.samplers import Sampler
 from rbmx.samplers.clamped import complete
 from rbmx.scoring import RBMScorer
 from rbmx.states import require_states
-from rbmx.training import L2, EpochRecord, TrainConfig, TrainState, train
+from rbmx.training import EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.callbacks import require_callbacks
-from rbmx.training.optimizers import Optimizer, optimizer_from
+from rbmx.training.optimizers import Optimizer
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Forgotten, Schedule
 
-__all__ = ["RBM", "load"]
+__all__ = ["RBM"]
 
 
 class RBM(RBMScorer):
@@ -118,13 +118,17 @@ class RBM(RBMScorer):
         Returns:
             The records of this call.
         """
-        decay = [] if weight_decay is None else [L2(number("weight_decay", weight_decay))]
-        asked = TrainConfig(
+        asked = TrainConfig.of(
             epochs=epochs,
             batch_size=batch_size,
-            sampler=sampler_from(sampler, k=k, persistent=persistent),
-            optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
-            penalties=(*items("penalties", penalties, "penalties"), *decay),
+            sampler=sampler,
+            optimizer=optimizer,
+            penalties=penalties,
+            k=k,
+            persistent=persistent,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
             schedule=schedule,
             centering=centering,
             shuffle=shuffle,
@@ -199,6 +203,31 @@ class RBM(RBMScorer):
             ),
         )
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype | None = None) -> RBM:
+        """The module that save() or `rbmx fit` wrote, ready to sample or to go on training.
+
+        Raises:
+            CheckpointError: the file is no RBM.
+        """
+        checkpoint = load_checkpoint(path)
+        params = checkpoint.params
+        module = cls(
+            params.n_visible,
+            params.n_hidden,
+            visible=params.visible,
+            hidden=params.hidden,
+            seed=0,
+            device=device,
+            dtype=dtype,
+        )
+        module._seed = json.loads(checkpoint.extra.get("seed", "null"))
+        module.noise_counter += int(checkpoint.extra.get("noise_counter", "0"))
+        module._take_back(params, copied=True)
+        module.train_state, module._config = checkpoint.state, checkpoint.config
+        module.history, module._encoding = list(checkpoint.history), checkpoint.encoding
+        return module
+
     def _resumed_config(self, asked: TrainConfig) -> TrainConfig:
         """The settings of the last fit, with more epochs and a function that no file could hold.
 
@@ -237,28 +266,3 @@ class _Remember:
         self.module._config = trainer.config
         self.module._encoding = trainer.dataset.encoding
         self.module.history = self.before + trainer.history
-
-
-def load(path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype | None = None) -> RBM:
-    """The module that save() or `rbmx fit` wrote, ready to sample or to go on training.
-
-    Raises:
-        CheckpointError: the file is no rbmx model.
-    """
-    checkpoint = load_checkpoint(path)
-    params = checkpoint.params
-    module = RBM(
-        params.n_visible,
-        params.n_hidden,
-        visible=params.visible,
-        hidden=params.hidden,
-        seed=0,
-        device=device,
-        dtype=dtype,
-    )
-    module._seed = json.loads(checkpoint.extra.get("seed", "null"))
-    module.noise_counter += int(checkpoint.extra.get("noise_counter", "0"))
-    module._take_back(params, copied=True)
-    module.train_state, module._config = checkpoint.state, checkpoint.config
-    module.history, module._encoding = list(checkpoint.history), checkpoint.encoding
-    return module

@@ -38,6 +38,9 @@ class Purpose(IntEnum):
     SHARD = 6
     LIKELIHOOD = 7
     CLAMPED = 8
+    UP_DOWN = 9
+    CORRUPTION = 10
+    DROPOUT = 11
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:

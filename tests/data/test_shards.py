@@ -323,3 +323,81 @@ def test_a_glob_and_a_file_are_places_too(folder: Path):
     assert shard_paths(folder / "nothing-*") == []
     one = ShardSource(shard_paths(folder / "shard-00001-of-00004"), name="one", whole=False)
     assert (one.n_rows, one.header.shard) == (6, 1)
+
+
+@given(st.sampled_from(["bits", "uint8", "float32"]), st.integers(1, 6), st.sampled_from([1, 63, 64, 65]))
+def test_labels_travel_behind_the_values(dtype: str, n_rows: int, units: int):
+    rng = np.random.default_rng(n_rows)
+    values: Any = rng.integers(0, 256, (n_rows, units), np.uint8)
+    if dtype == "bits":
+        values = PackedBits.pack(values > 100)
+    elif dtype == "float32":
+        values = values.astype(np.float32)
+    labels = rng.integers(-(2**62), 2**62, n_rows)
+    line = write_shard(Shard(header(values, labels=True), values, labels))
+    back = read_shard(line)
+    assert back.labels is not None and np.array_equal(back.labels, labels) and back.labels.dtype == np.int64
+    assert raw(back.values).tobytes() == raw(values).tobytes()
+    assert back.block.labels is back.labels
+
+
+def test_a_line_without_labels_is_what_it_was_before_there_were_any(rows: Any):
+    """Its header does not name them, and a header that does not is read."""
+    line = write_shard(Shard(header(rows), rows))
+    assert b"labels" not in line
+    assert read_shard(line).labels is None and read_shard(line).header.labels is False
+
+
+def test_labels_of_csv_and_of_arrays_are_cut_with_their_rows(rows: Any, tmp_path: Path):
+    labels = np.arange(23) % 5
+    table = tmp_path / "rows.csv"
+    np.savetxt(table, np.column_stack([rows, labels]), fmt="%d", delimiter=",")
+    for name, dataset in {
+        "csv": open_source(table, label="last", scale=255.0),
+        "bits of csv": open_source(table, label="last", binarize=100.0),
+        "array": open_source(rows, scale=255.0).with_labels(labels),
+    }.items():
+        write_shards(dataset, 3, tmp_path / name, labels=True)
+        back = open_source(tmp_path / name).load_labelled()
+        assert np.array_equal(back.labels, labels), name
+        write_shards(dataset, 3, tmp_path / f"{name}, shuffled", labels=True, shuffle=1)
+        mixed = open_source(tmp_path / f"{name}, shuffled").load_labelled()
+        order = [int(np.flatnonzero((raw(back.values) == row).all(axis=1))[0]) for row in raw(mixed.values)]
+        assert order != list(range(23)) and np.array_equal(mixed.labels, labels[order]), name
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.arange(22), "data: labels: expected one for each of 23 rows, got 22"),
+        (np.arange(23) / 2, "data: labels: expected one integer a row, got float64"),
+        (None, "data: labels are needed and the rows have none"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(rows: Any, tmp_path: Path, labels: Any, message: str):
+    dataset = open_source(rows, scale=255.0)
+    with pytest.raises(DataError, match=message):
+        dataset = dataset if labels is None else dataset.with_labels(labels)
+        write_shards(dataset, 3, tmp_path / "shards", labels=True)
+
+
+@given(st.integers(1, 5000), st.integers(1, 12), st.sampled_from([1, 7, 1000]))
+def test_bounds_stand_at_blocks_and_shares_differ_by_one_block(rows: int, shards: int, block: int):
+    blocks = -(-rows // block)
+    if shards > blocks:
+        with pytest.raises(ValueError, match=f"shards: expected 1 to {blocks}"):
+            shard_bounds(rows, shards, block)
+        return
+    bounds = shard_bounds(rows, shards, block)
+    assert bounds[0] == 0 and bounds[-1] == rows and len(bounds) == shards + 1
+    assert all(bound % block == 0 for bound in bounds[:-1])
+    sizes = np.diff(bounds)
+    assert sizes.min() > 0
+    whole = [-(-size // block) for size in sizes]
+    assert max(whole) - min(whole) <= 1
+
+
+def test_an_empty_shard_is_named():
+    line = damage(bits_line(), rows=0)
+    with pytest.raises(DataError, match=r"part: damaged shard header: shard \d of \d is empty"):
+        read_shard(line, "part")

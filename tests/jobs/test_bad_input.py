@@ -410,7 +410,7 @@ def python(program: str, words: Sequence[object], text: bytes) -> subprocess.Com
 
 POLLUTION = """
 import ctypes, os
-import rbmx.jobs.mapper, rbmx.jobs.reducer
+import rbmx.jobs.mapper, rbmx.jobs.work
 def noisy(run):
     def noise(*words):
         print("printed")
@@ -422,7 +422,7 @@ def noisy(run):
     return noise
 rbmx.jobs.mapper.Mapper.stream = noisy(rbmx.jobs.mapper.Mapper.stream)
 rbmx.jobs.mapper.Mapper.end = noisy(rbmx.jobs.mapper.Mapper.end)
-rbmx.jobs.reducer.reduce_round = noisy(rbmx.jobs.reducer.reduce_round)
+rbmx.jobs.work.reduce_job = noisy(rbmx.jobs.work.reduce_job)
 """
 
 

@@ -102,6 +102,15 @@ def test_shuffling_differs_between_epochs_and_seeds_and_is_the_same_for_one_seed
         assert visited(feed(Blocks(500, 16), 10, buffer_rows), 0) == first
 
 
+@given(sizes=sizes)
+def test_a_window_knows_the_numbers_of_its_rows(sizes: tuple[int, int, int, int]) -> None:
+    """Also where rows are kept for the next window."""
+    n, block_rows, batch_size, buffer_rows = sizes
+    for window in feed(Blocks(n, block_rows), batch_size, buffer_rows).windows(0):
+        assert isinstance(window.rows, PackedBits)
+        assert window.rows.words[:, 0].tolist() == window.numbers.tolist()
+
+
 def test_rows_of_distant_blocks_meet_in_a_window() -> None:
     """Streamed rows are shuffled by blocks first: the mean distance of neighbours is that of random rows, n / 3."""
     order = np.array(visited(feed(Blocks(4000, 50), 10, 800), 0))
@@ -203,7 +212,7 @@ def test_a_changed_expectation_is_noticed() -> None:
     class Forgetful(Feed):
         def windows(self, epoch: int, skip_rows: int = 0) -> Any:
             for window in super().windows(epoch, skip_rows):
-                yield type(window)(window.rows, window.order[: len(window.order) // 10 * 10])
+                yield type(window)(window.rows, window.order[: len(window.order) // 10 * 10], window.numbers)
 
     make: Callable[..., Feed] = Forgetful
     f = make(open_source(Blocks(57, 7)), batch_size=10, shuffle=True, key=Key(1), buffer_bytes=200)

@@ -256,7 +256,9 @@ def test_early_stopping_ends_a_run() -> None:
 
 def test_early_stopping_names_what_it_cannot_watch() -> None:
     with pytest.raises(ValueError, match="monitor: expected one of epoch"):
-        EarlyStopping("loss")
+        EarlyStopping("speed")
+    with pytest.raises(ValueError, match=r"monitor: expected one of epoch, rows.*free_energy_gap, got 'loss'"):
+        train(fresh(), ROWS, callbacks=[EarlyStopping("loss")])
     with pytest.raises(ValueError, match="patience: expected"):
         EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="pass validation="):
@@ -301,8 +303,10 @@ def test_engines_that_cannot_run_are_named() -> None:
     grey = np.full((4, 12), 0.5)
     with pytest.raises(ValueError, match="engine: 'binary' needs binary rows"):
         train(fresh(), grey, TrainConfig(engine="binary"))
-    with pytest.raises(ValueError, match="engine: 'blas' needs Bernoulli units"):
-        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'blas' has no kernels for bernoulli visible and spin hidden units"):
+        train(fresh(hidden="spin"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'binary' needs Bernoulli units, got bernoulli visible and gaussian"):
+        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="binary"))
 
 
 @pytest.mark.parametrize("engine", ["auto", "blas", "reference"])

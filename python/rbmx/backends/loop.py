@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key, uniform
 from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
-__all__ = ["Phase", "PhaseBackend", "one_by_one", "require_usable", "sampled_phases", "train_in_python"]
+__all__ = ["Phase", "PhaseBackend", "move", "one_by_one", "require_usable", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
 LOG_VARIANCE_RATE = 0.1  # with the slope clipped to 1, a log variance moves by at most a tenth of the rate
@@ -45,7 +45,7 @@ class Phase:
         """From states of the visible units and means of the hidden units, (rows, units) each."""
         v: NDArray[np.floating] = as_array(visible)
         slope = None
-        if params.visible_unit.name != "bernoulli":
+        if not params.visible_unit.binary:
             unit = params.visible_unit
             states = v.astype(np.float64)
             if learning and params.log_variance is not None:
@@ -70,7 +70,7 @@ def require_usable(backend: Backend, params: RBMParams) -> None:
     """ArithmeticError where a parameter, or the sum of a unit's weights where the backend limits it, passed 2047."""
     if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
         raise ArithmeticError("a parameter passed 2047")
-    if backend.limits_sums:
+    if backend.limits_sums and params.visible_unit.binary and params.hidden_unit.binary:
         size = np.abs(params.weight.astype(np.float64))
         if max(size.sum(axis=0).max(), size.sum(axis=1).max()) > LARGEST_PARAMETER:
             raise ArithmeticError("the sum of a unit's weights passed 2047")
@@ -239,31 +239,41 @@ def centred(gradient: dict[str, Real], offsets: Offsets) -> dict[str, Real]:
 
 def apply_update(params: RBMParams, gradient: dict[str, Real], update: Update, state: State, updates: int) -> None:
     """One step of the rule for all parameters, in place; updates: how many there are with this one."""
-    adaptive = update.has_squares
     for name, slope in gradient.items():
-        parameter = getattr(params, name)
-        decay = update.weight_decay if name == "weight" else 0.0
-        change = slope - decay * parameter.astype(np.float64)
-        if not adaptive:
-            change = update.learning_rate * change
-        velocity = None if state.velocity is None else getattr(state.velocity, name)
-        if adaptive and state.squares is not None:
-            squares = getattr(state.squares, name)
-            squares[...] = update.second * squares + (1 - update.second) * change * change
-            root = np.sqrt(squares.astype(np.float64))
-            rate = update.learning_rate
-            if velocity is not None:
-                velocity[...] = update.first * velocity + (1 - update.first) * change
-                change = velocity.astype(np.float64)
-                rate /= 1 - update.first**updates
-                root /= math.sqrt(1 - update.second**updates)
-            change = rate * change / (root + update.epsilon)
-        elif velocity is not None:
-            velocity[...] = update.first * velocity + change
-            change = update.first * velocity + change if update.rule == "nesterov" else velocity
-        parameter[...] += change
-        if update.l1 and name == "weight":
-            size = np.abs(parameter) - update.learning_rate * update.l1
-            parameter[...] = np.where(size > 0, np.copysign(size, parameter), 0.0)
+        velocity, squares = (None if kept is None else getattr(kept, name) for kept in (state.velocity, state.squares))
+        rule = update if name == "weight" else replace(update, weight_decay=0.0, l1=0.0)
+        move(getattr(params, name), slope, velocity, squares, rule, updates)
     if params.log_variance is not None:
         np.clip(params.log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT, out=params.log_variance)
+
+
+def move(
+    parameter: NDArray[np.floating],
+    slope: NDArray[np.floating],
+    velocity: NDArray[np.floating] | None,
+    squares: NDArray[np.floating] | None,
+    update: Update,
+    updates: int,
+) -> None:
+    """One step of the rule uphill for one parameter, in place with its moments, in the dtype of the slope."""
+    change = slope - update.weight_decay * parameter.astype(slope.dtype)
+    adaptive = update.has_squares
+    if not adaptive:
+        change = update.learning_rate * change
+    if adaptive and squares is not None:
+        squares[...] = update.second * squares + (1 - update.second) * change * change
+        root = np.sqrt(squares.astype(slope.dtype))
+        rate = update.learning_rate
+        if velocity is not None:
+            velocity[...] = update.first * velocity + (1 - update.first) * change
+            change = velocity.astype(slope.dtype)
+            rate /= 1 - update.first**updates
+            root /= math.sqrt(1 - update.second**updates)
+        change = rate * change / (root + update.epsilon)
+    elif velocity is not None:
+        velocity[...] = update.first * velocity + change
+        change = update.first * velocity + change if update.rule == "nesterov" else velocity.astype(slope.dtype)
+    parameter[...] += change
+    if update.l1:
+        size = np.abs(parameter) - update.learning_rate * update.l1
+        parameter[...] = np.where(size > 0, np.copysign(size, parameter), 0.0)

@@ -23,13 +23,13 @@ def run(args: argparse.Namespace) -> int:
     """Lines of shards or CSV text in, `key TAB result` out."""
     from rbmx.jobs.mapper import Mapper
     from rbmx.jobs.records import write_record
-    from rbmx.jobs.round import load_round
     from rbmx.jobs.streaming import KEY, StreamingWatch, records_alone_on_stdout, use_container_threads
+    from rbmx.jobs.work import load_job
 
     use_container_threads()
     apply_compute(args)
     with records_alone_on_stdout() as out:
-        for record in Mapper(load_round(args.model), StreamingWatch()).stream(sys.stdin.buffer):
+        for record in Mapper(load_job(args.model), StreamingWatch()).stream(sys.stdin.buffer):
             out.write(KEY + b"\t" + write_record(record) + b"\n")
             out.flush()
     return 0

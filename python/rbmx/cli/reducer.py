@@ -19,13 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """`key TAB result` lines in, the merge out; where a shard failed, its failure."""
     from rbmx.jobs.records import write_record
-    from rbmx.jobs.reducer import reduce_round
-    from rbmx.jobs.round import load_round
     from rbmx.jobs.streaming import records_alone_on_stdout
+    from rbmx.jobs.work import load_job, reduce_job
 
-    settings = load_round(args.model).settings
+    job = load_job(args.model)
     results = (line.rstrip(b"\r\n").partition(b"\t")[2] for line in sys.stdin.buffer)
     with records_alone_on_stdout() as out:
-        for record in reduce_round(results, settings):
+        for record in reduce_job(results, job):
             out.write(write_record(record) + b"\n")
     return 0

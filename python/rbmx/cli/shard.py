@@ -27,6 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shuffle", action="store_true", help="rows in a random order (--seed): for data sorted by class; in memory"
     )
     parser.add_argument(
+        "--keep-labels", action="store_true", help="labels beside the rows: what a classifier over shards needs"
+    )
+    parser.add_argument(
+        "--block-rows",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="shards begin at multiples of N rows (default 1); 1000 for gradients summed over shards",
+    )
+    parser.add_argument(
         "-c",
         "--conf-path",
         action="append",
@@ -52,8 +62,15 @@ def run(args: argparse.Namespace) -> int:
 def _write(args: argparse.Namespace, dataset: Dataset, folder: Path) -> int:
     from rbmx.jobs.sharding import write_shards
 
-    shuffle = args.seed if args.shuffle else None
-    paths = write_shards(dataset, args.shards, folder, label=args.label, shuffle=shuffle)
+    paths = write_shards(
+        dataset,
+        args.shards,
+        folder,
+        label=args.label,
+        shuffle=args.seed if args.shuffle else None,
+        labels=args.keep_labels,
+        block_rows=args.block_rows,
+    )
     return sum(path.stat().st_size for path in paths)
 
 

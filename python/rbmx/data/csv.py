@@ -100,7 +100,8 @@ class Draft:
         """The rows so far."""
         values = self.values[: self.rows]
         is_bits = values.dtype == np.uint64
-        return Block(self.start.row, PackedBits(values, self.n_values) if is_bits else values)
+        labels = None if self.labels is None else self.labels[: self.rows]
+        return Block(self.start.row, PackedBits(values, self.n_values) if is_bits else values, labels)
 
 
 class CsvSource:
@@ -108,7 +109,7 @@ class CsvSource:
 
     Args:
         path: the file.
-        label: where the integer label of a row stands; labels are checked and left out of blocks.
+        label: where the integer label of a row stands; it is checked, and kept beside the values.
         on_bad_row: "raise", or "skip" to leave bad lines out, counted in `n_skipped` and reported
             by one warning; row numbers then count the good lines.
         name: what errors call the file.

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rbmx.bits import PackedBits
 from rbmx.data.encoding import Encoded, Encoding, Kind
+from rbmx.data.row_labels import RowLabels
 from rbmx.data.shards import ShardSource
 from rbmx.data.source import Binarizing, Block, Source
 from rbmx.errors import DataError
 from rbmx.units import UnitType
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "EncodedBlock"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedBlock:
+    """Consecutive rows as bits or float32, under their global numbers, and their labels where there are any."""
+
+    first_row: int
+    values: Encoded
+    labels: NDArray[np.int64] | None = None
 
 
 class Dataset:
@@ -53,6 +64,16 @@ class Dataset:
         """The same rows as states of these units."""
         same = copy(self)
         same.unit, same.missing = unit, missing
+        return same
+
+    def with_labels(self, labels: ArrayLike) -> Dataset:
+        """The same rows with a label each.
+
+        Raises:
+            DataError: as many labels as rows are needed, all integers.
+        """
+        same = copy(self)
+        same.source = RowLabels(self.source, labels)
         return same
 
     def _settle_kind(self) -> Kind:
@@ -101,8 +122,13 @@ class Dataset:
 
     def blocks(self) -> Iterator[tuple[int, Encoded]]:
         """(first row, encoded rows) of all blocks in natural order; each call is a new pass."""
+        for block in self.encoded_blocks():
+            yield block.first_row, block.values
+
+    def encoded_blocks(self) -> Iterator[EncodedBlock]:
+        """All blocks in natural order, encoded, with their labels where the source has them."""
         for block in self.source.blocks():
-            yield block.first_row, self._encode(block)
+            yield EncodedBlock(block.first_row, self._encode(block), block.labels)
 
     def read_block(self, i: int) -> tuple[int, Encoded]:
         """(first row, encoded rows) of block i."""
@@ -111,16 +137,27 @@ class Dataset:
 
     def load(self) -> Encoded:
         """All rows in memory: an eighth of a byte per bit, four bytes per real value."""
+        return self.load_labelled().values
+
+    def load_labelled(self) -> EncodedBlock:
+        """All rows in memory, with their labels where the source has them."""
+        labels: list[NDArray[np.int64] | None] = []
         if self.n_rows is None:
-            parts = [_plain(part) for _, part in self.blocks()]
+            parts = []
+            for block in self.encoded_blocks():
+                parts.append(_plain(block.values))
+                labels.append(block.labels)
             rows = np.concatenate(parts)
         else:
             bits = self.kind == "bits"
             width = -(-self.n_visible // 64) if bits else self.n_visible
             rows = np.empty((self.n_rows, width), np.uint64 if bits else np.float32)
-            for first_row, part in self.blocks():
-                rows[first_row : first_row + len(part)] = _plain(part)
-        return PackedBits(rows, self.n_visible) if self.kind == "bits" else rows
+            for block in self.encoded_blocks():
+                rows[block.first_row : block.first_row + len(block.values)] = _plain(block.values)
+                labels.append(block.labels)
+        known = [part for part in labels if part is not None]
+        values = PackedBits(rows, self.n_visible) if self.kind == "bits" else rows
+        return EncodedBlock(0, values, np.concatenate(known) if known else None)
 
     def _encode(self, block: Block) -> Encoded:
         if self._reads_bits and isinstance(block.values, PackedBits):

@@ -71,7 +71,7 @@ def open_source(
         name: what errors call the data; the path by default.
         on_bad_row: for CSV: "raise", or "skip" to leave bad lines out, counted and reported.
     """
-    unbounded = unbounded or (unit is not None and unit.kind != "bernoulli" and binarize is None)
+    unbounded = unbounded or (unit is not None and not unit.binary and binarize is None)
     encoding = Encoding(binarize=binarize, scale=scale, seed=seed, unbounded=unbounded)
     is_csv = isinstance(data, (str, os.PathLike)) and file_format(data) == "csv"
     if not is_csv and (not isinstance(label, Unset) or on_bad_row != "raise"):
@@ -91,8 +91,10 @@ def open_source(
         source = _source_of(data, name)
     if isinstance(source, ShardSource):
         encoding = _encoding_of_shards(source, encoding)
-    if isinstance(source, PackedSource) and encoding != Encoding(seed=encoding.seed):
-        raise ValueError("binarize, scale: the data are packed bits already")
+    if isinstance(source, PackedSource):
+        if encoding.binarize is not None or encoding.scale is not None:
+            raise ValueError("binarize, scale: the data are packed bits already")
+        encoding = Encoding()
     return Dataset(source, encoding, unit, missing=missing)
 
 
@@ -151,7 +153,8 @@ def _source_of(data: Any, name: str | None) -> Source:
 def _encoding_of_shards(source: ShardSource, asked: Encoding) -> Encoding:
     """The shards' own rule, or the one asked for where they hold raw values."""
     own = source.header.encoding
-    if asked in (Encoding(), own):
+    plain = (Encoding(), Encoding(unbounded=True)) if source.header.dtype == "bits" else (Encoding(),)
+    if asked in (*plain, own):
         return own
     if source.header.dtype == "bits" or own != Encoding():
         raise ValueError(f"binarize, scale: {source.name} was sharded with {own.describe()}; expected none of them")

@@ -43,6 +43,7 @@ SHARD_TAG = "rbmx-shard-1"
 HEAD_BYTES = 4096
 MAX_UNITS = 1 << 24
 _DTYPES = {"bits": "<u8", "uint8": "|u1", "float32": "<f4"}
+_LABEL = np.dtype("<i8")
 
 DType = Literal["bits", "uint8", "float32"]
 
@@ -59,6 +60,7 @@ class ShardHeader:
         dtype: "bits", "uint8" or "float32".
         encoding: how the values become visible units.
         label: where the CSV file that the rows come from had its label: "first", "last" or None.
+        labels: whether the labels stand behind the values.
     """
 
     shard: int
@@ -70,10 +72,14 @@ class ShardHeader:
     dtype: DType
     encoding: Encoding
     label: str | None = None
+    labels: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The header as JSON values."""
-        return {**self.__dict__, "encoding": self.encoding.to_json()}
+        """The header as JSON values; of shards without labels as it was before there were any."""
+        values = {**self.__dict__, "encoding": self.encoding.to_json()}
+        if not self.labels:
+            del values["labels"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any], name: str) -> ShardHeader:
@@ -88,7 +94,7 @@ class ShardHeader:
             fits = (
                 all(isinstance(n, int) and 0 <= n < 1 << 62 for n in counts)
                 and header.shard < header.of
-                and header.rows >= 1
+                and isinstance(header.labels, bool)
                 and header.first_row + header.rows <= header.total_rows
                 and 1 <= header.n_visible <= MAX_UNITS
                 and header.dtype in _DTYPES
@@ -97,27 +103,35 @@ class ShardHeader:
             raise DataError(f"{name}: damaged shard header: {type(error).__name__}: {error}") from None
         if not fits:
             raise DataError(f"{name}: damaged shard header: {values}")
+        if header.rows == 0:
+            raise DataError(f"{name}: damaged shard header: shard {header.shard} of {header.of} is empty")
         return header
 
     @property
     def data_set(self) -> dict[str, Any]:
         """What the shards of one data set have in common."""
-        same = {name: getattr(self, name) for name in ("of", "total_rows", "n_visible", "label")}
+        same = {name: getattr(self, name) for name in ("of", "total_rows", "n_visible", "label", "labels")}
         return {**same, "bits": self.dtype == "bits", "encoding": self.encoding.describe()}
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row in the payload."""
+        """Bytes of a row's values in the payload."""
         units = -(-self.n_visible // 64) if self.dtype == "bits" else self.n_visible
         return units * np.dtype(_DTYPES[self.dtype]).itemsize
+
+    @property
+    def label_bytes(self) -> int:
+        """Bytes of a row's label in the payload."""
+        return _LABEL.itemsize if self.labels else 0
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """A header and its rows."""
+    """A header and its rows, with their labels where header.labels says so."""
 
     header: ShardHeader
     values: PackedBits | NDArray[Any]
+    labels: NDArray[np.int64] | None = None
 
     @property
     def name(self) -> str:
@@ -127,14 +141,15 @@ class Shard:
     @property
     def block(self) -> Block:
         """The rows under their global numbers."""
-        return Block(self.header.first_row, self.values)
+        return Block(self.header.first_row, self.values, self.labels)
 
 
 def write_shard(shard: Shard) -> bytes:
     """The shard's line, without a newline."""
     values = shard.values.words if isinstance(shard.values, PackedBits) else shard.values
     plain = np.ascontiguousarray(values).astype(_DTYPES[shard.header.dtype], copy=False)
-    return seal(SHARD_TAG, shard.header.to_json(), plain.tobytes())
+    labels = b"" if shard.labels is None else shard.labels.astype(_LABEL, copy=False).tobytes()
+    return seal(SHARD_TAG, shard.header.to_json(), plain.tobytes() + labels)
 
 
 def read_shard(line: bytes | memoryview, name: str = "shard") -> Shard:
@@ -145,15 +160,16 @@ def read_shard(line: bytes | memoryview, name: str = "shard") -> Shard:
     """
     values, payload = unseal(SHARD_TAG, line, name)
     header = ShardHeader.from_json(values, name)
-    if len(payload) != header.rows * header.row_bytes:
-        raise DataError(
-            f"{name}: damaged line: {header.rows} rows of {header.row_bytes} bytes, got {len(payload)} bytes"
-        )
-    array = np.frombuffer(payload, _DTYPES[header.dtype]).reshape(header.rows, -1)
+    row_bytes = header.row_bytes + header.label_bytes
+    if len(payload) != header.rows * row_bytes:
+        raise DataError(f"{name}: damaged line: {header.rows} rows of {row_bytes} bytes, got {len(payload)} bytes")
+    end = header.rows * header.row_bytes
+    array = np.frombuffer(payload[:end], _DTYPES[header.dtype]).reshape(header.rows, -1)
+    labels = np.frombuffer(payload[end:], _LABEL).astype(np.int64, copy=False) if header.labels else None
     if header.dtype != "bits":
-        return Shard(header, array)
+        return Shard(header, array, labels)
     try:
-        return Shard(header, PackedBits(array.astype(np.uint64, copy=False), header.n_visible))
+        return Shard(header, PackedBits(array.astype(np.uint64, copy=False), header.n_visible), labels)
     except ValueError as error:
         raise DataError(f"{name}: damaged line: {error}") from None
 
@@ -173,11 +189,13 @@ def contains_shards(text: bytes) -> bool:
     return b"\n%s " % SHARD_TAG.encode("ascii") in text
 
 
-def shard_bounds(rows: int, shards: int) -> list[int]:
-    """First row of each shard and the end: shares that differ by at most one row."""
-    if not 1 <= shards <= rows:
-        raise ValueError(f"shards: expected 1 to {rows}, the number of rows, got {shards}")
-    return [i * rows // shards for i in range(shards + 1)]
+def shard_bounds(rows: int, shards: int, block_rows: int = 1) -> list[int]:
+    """First row of each shard and the end: shares of whole blocks of rows that differ by at most one block."""
+    blocks = -(-rows // block_rows)
+    if not 1 <= shards <= blocks:
+        of = f"{rows}, the number of rows" if block_rows == 1 else f"{blocks}, the blocks of {block_rows} rows"
+        raise ValueError(f"shards: expected 1 to {of}, got {shards}")
+    return [min(rows, i * blocks // shards * block_rows) for i in range(shards + 1)]
 
 
 def shard_file_name(shard: int, of: int) -> str:

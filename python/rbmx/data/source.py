@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.bits import PackedBits
@@ -29,10 +30,17 @@ BLOCK_VALUES = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Consecutive rows: raw values (rows, n_visible) of any real dtype, or already packed bits."""
+    """Consecutive rows: raw values (rows, n_visible) of any real dtype, or already packed bits.
+
+    Attributes:
+        first_row: global number of the first.
+        values: the rows.
+        labels: int64, one a row, where the source has them.
+    """
 
     first_row: int
     values: NDArray[Any] | PackedBits
+    labels: NDArray[np.int64] | None = None
 
 
 @runtime_checkable

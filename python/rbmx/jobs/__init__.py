@@ -9,30 +9,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rbmx.jobs.dbn import DBNResult, train_dbn
     from rbmx.jobs.driver import RoundsResult, RoundWatcher
+    from rbmx.jobs.full_batch import GradientJob, load_gradient_job
+    from rbmx.jobs.gradients import SearchRecord, SearchResult, train_full_batch
     from rbmx.jobs.merge import merge
     from rbmx.jobs.round import Round, load_round, save_round
     from rbmx.jobs.rounds import train_rounds
     from rbmx.jobs.settings import JobSettings
     from rbmx.jobs.shard import ShardResult, ShardState, train_shard
     from rbmx.jobs.sharding import write_shards
+    from rbmx.jobs.stack_round import FineTuning, StackRecord, StackRound, load_stack_round, save_stack_round
+    from rbmx.jobs.stacks import StackOutcome, train_stack
 
 __all__ = [
+    "DBNResult",
+    "FineTuning",
+    "GradientJob",
     "JobSettings",
     "Round",
     "RoundWatcher",
     "RoundsResult",
+    "SearchRecord",
+    "SearchResult",
     "ShardResult",
     "ShardState",
+    "StackOutcome",
+    "StackRecord",
+    "StackRound",
+    "load_gradient_job",
     "load_round",
+    "load_stack_round",
     "merge",
     "save_round",
+    "save_stack_round",
+    "train_dbn",
+    "train_full_batch",
     "train_rounds",
     "train_shard",
+    "train_stack",
     "write_shards",
 ]
 
 _MODULES = {
+    "DBNResult": "dbn",
+    "GradientJob": "full_batch",
+    "SearchRecord": "gradients",
+    "SearchResult": "gradients",
+    "load_gradient_job": "full_batch",
+    "train_dbn": "dbn",
+    "train_full_batch": "gradients",
+    "FineTuning": "stack_round",
+    "StackOutcome": "stacks",
+    "StackRecord": "stack_round",
+    "StackRound": "stack_round",
+    "load_stack_round": "stack_round",
+    "save_stack_round": "stack_round",
+    "train_stack": "stacks",
     "JobSettings": "settings",
     "Round": "round",
     "RoundWatcher": "driver",

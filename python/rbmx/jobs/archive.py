@@ -10,7 +10,7 @@ import hashlib
 import sys
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rbmx.files import written_whole
 from rbmx.jobs.engine import Engine
 from rbmx.jobs.hdfs import home
 
-__all__ = ["archive_name", "build_archive", "packed_files", "shipping_options"]
+__all__ = ["archive_name", "build_archive", "packed_files", "shipped", "shipping_options"]
 
 FOLDER = "rbmx-env"  # where a task finds the unpacked archive
 # What tasks import beside rbmx; the last are the standard library's parts that mrjob needs and newer Pythons dropped.
@@ -66,6 +66,11 @@ def build_archive(path: Path, files: list[PackedFile]) -> None:
     with written_whole(path) as temporary, tarfile.open(temporary, "w:gz", compresslevel=1) as archive:
         for file in files:
             archive.add(file.path, file.place, recursive=False)
+
+
+def shipped(engine: Engine) -> Engine:
+    """The engine, with the archive for its tasks."""
+    return replace(engine, options=[*engine.options, *shipping_options(engine)])
 
 
 def shipping_options(engine: Engine) -> list[str]:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rbmx.errors import JobError
 from rbmx.jobs import spark
@@ -15,6 +15,9 @@ from rbmx.jobs.hadoop_failures import why_job_failed
 from rbmx.jobs.hdfs import Hdfs, home, no_hadoop
 from rbmx.jobs.mrjob_log import Listener, listening, most_telling
 from rbmx.jobs.splits import Splits
+
+if TYPE_CHECKING:
+    from rbmx.jobs.round_job import RoundJob
 
 __all__ = ["RUNNERS", "Engine", "Runner"]
 
@@ -34,6 +37,7 @@ class Engine:
         options: further words for mrjob (--python-bin, --archives, ...).
         folder: for temporary files of the driver.
         maps: map tasks on Hadoop; None: one a shard.
+        job: the MRJob; None: rbmx.jobs.train_job's.
     """
 
     runner: Runner
@@ -42,6 +46,7 @@ class Engine:
     jobconf: dict[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     maps: int | None = None
+    job: type[RoundJob] | None = None
 
     def __post_init__(self) -> None:
         if self.runner not in RUNNERS:
@@ -108,7 +113,7 @@ class Engine:
             self.hdfs.remove(self.remote_folder)
 
     def _cause(self, error: Exception, heard: Listener) -> str:
-        from rbmx.jobs.train_job import StepFailedException
+        from rbmx.jobs.round_job import StepFailedException
 
         if self.runner == "hadoop" and isinstance(error, StepFailedException):
             return why_job_failed(heard.errors, heard.job)
@@ -135,7 +140,7 @@ class Engine:
             temporary += ["--hadoop-tmp-dir", self.remote_folder.removeprefix("hdfs://")]
             temporary += [f"--hadoop-args={splits.arguments}"] if splits.arguments else []
         all_words = ["-r", self.runner, *conf, *temporary, *_flags(own | self.jobconf), *self.options, *words]
-        return TrainJob(all_words).make_runner()
+        return (self.job or TrainJob)(all_words).make_runner()
 
 
 def _flags(jobconf: dict[str, str]) -> list[str]:

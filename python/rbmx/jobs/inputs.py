@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from rbmx.data import Dataset, open_source
 from rbmx.data.opening import file_format
 from rbmx.data.shards import ShardSource, looks_like_shards, shard_paths
 from rbmx.errors import DataError
 from rbmx.jobs.engine import Engine
 from rbmx.jobs.hdfs import Hdfs
-from rbmx.jobs.round import Round
+from rbmx.jobs.reading import Reading
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.sharding import write_shards
 from rbmx.jobs.splits import Splits, splits_for
@@ -51,7 +53,15 @@ def is_remote(data: object) -> bool:
 
 
 def open_inputs(
-    data: Any, shards: int | None, engine: Engine, settings: JobSettings, *, refuse_csv: bool = False
+    data: Any,
+    shards: int | None,
+    engine: Engine,
+    settings: JobSettings,
+    *,
+    refuse_csv: bool = False,
+    labels: ArrayLike | None = None,
+    keep_labels: bool = False,
+    block_rows: int = 1,
 ) -> Inputs:
     """The inputs of a job.
 
@@ -64,25 +74,44 @@ def open_inputs(
         engine: where the job runs.
         settings: how the data are read: encoding, label, on_bad_row.
         refuse_csv: nobody said where CSV text has its labels.
+        labels: of the rows, an integer each, where the data are an array or a file that has none.
+        keep_labels: the tasks need labels.
+        block_rows: local data are cut at multiples of so many rows.
 
     Raises:
-        ValueError: CSV text that is refused.
-        DataError: nothing there, or other than expected.
+        ValueError: CSV text that is refused, labels beside shards.
+        DataError: nothing there, or other than expected; labels are needed, and there are none.
         JobError: the cluster cannot be reached.
     """
     options = reading_options(settings, data)
     if is_remote(data):
-        return _remote(str(data), shards, engine, options, refuse_csv)
+        if labels is not None:
+            raise _labels_beside(str(data))
+        inputs = _remote(str(data), shards, engine, options, refuse_csv)
+        if keep_labels:
+            _require_labels(inputs.head)
+        return inputs
     if isinstance(data, (str, os.PathLike)) and (paths := _shards_at(data)):
         if settings.label is not None:
             raise _label_of_shards(str(data))
+        if labels is not None:
+            raise _labels_beside(str(data))
         source = ShardSource(paths, name=os.fspath(data))
+        if keep_labels:
+            _require_labels(open_source(source, **options))
         _check_count(shards, source.header.of, source.name)
         return _placed([str(path) for path in paths], source.header.of, open_source(source, **options), engine)
     if refuse_csv and "label" in options:
         raise _label_of_csv(str(data))
     dataset = open_source(data, **options)
-    written = write_shards(dataset, DEFAULT_SHARDS if shards is None else shards, engine.folder / "shards")
+    if labels is not None:
+        dataset = dataset.with_labels(labels)
+    if shards is None:
+        shards = DEFAULT_SHARDS
+        if dataset.n_rows is not None:
+            shards = min(shards, -(-dataset.n_rows // block_rows))
+    folder = engine.folder / "shards"
+    written = write_shards(dataset, shards, folder, labels=keep_labels, block_rows=block_rows)
     return _placed([str(path) for path in written], len(written), dataset, engine)
 
 
@@ -102,7 +131,7 @@ def reading_options(settings: JobSettings, data: Any) -> dict[str, Any]:
     return options
 
 
-def require_width(dataset: Dataset, job: Round) -> None:
+def require_width(dataset: Dataset, job: Reading) -> None:
     """DataError where the rows do not fit the visible units."""
     if dataset.n_visible != job.n_visible:
         raise DataError(
@@ -180,6 +209,17 @@ def _shards_at(data: str | os.PathLike[str]) -> list[Path]:
         return []
     with open(paths[0], "rb") as stream:
         return paths if looks_like_shards(stream.read(64)) else []
+
+
+def _require_labels(head: Dataset) -> None:
+    if next(head.source.blocks()).labels is None:
+        raise DataError(
+            f"{head.name}: no labels, and a classifier needs one a row: label= of CSV text, rbmx shard --keep-labels"
+        )
+
+
+def _labels_beside(name: str) -> ValueError:
+    return ValueError(f"labels: are for arrays; {name} is to hold its own (rbmx shard --keep-labels)")
 
 
 def _label_of_shards(name: str) -> ValueError:

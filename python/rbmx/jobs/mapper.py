@@ -13,37 +13,26 @@ from typing import BinaryIO
 
 from rbmx.data.shards import contains_shards, looks_like_shards
 from rbmx.errors import DataError, DivergedError
-from rbmx.jobs.reading import Given, propagate, read_shard_line, read_text
+from rbmx.jobs.reading import Given, read_shard_line, read_text
 from rbmx.jobs.records import Failure, Record, Result, failure_record, result_record
-from rbmx.jobs.round import Round
-from rbmx.jobs.shard import shard_key, shard_statistics, train_shard
+from rbmx.jobs.watch import Watch
+from rbmx.jobs.work import Job, work_on
 
-__all__ = ["Mapper", "Watch"]
+__all__ = ["Mapper"]
 
-NOTICE_SECONDS = 5.0
 HEAD_BYTES = 64  # tell shards from text
 MIXED = "input: shard lines and CSV rows in one split; give one kind of data"
 
 
-class Watch:
-    """What a task tells its engine; this one tells nobody."""
-
-    def status(self, text: str) -> None:
-        """That the task is alive, and what it does."""
-
-    def count(self, counter: str, amount: int) -> None:
-        """Add to a counter of the job."""
-
-
 class Mapper:
-    """One map task of a round.
+    """One map task of a job.
 
     Args:
-        job: the round under way.
+        job: the round under way, of whatever kind.
         watch: hears of progress and counts.
     """
 
-    def __init__(self, job: Round, watch: Watch | None = None) -> None:
+    def __init__(self, job: Job, watch: Watch | None = None) -> None:
         self._job = job
         self._watch = watch or Watch()
         self._text: list[bytes] = []
@@ -104,32 +93,9 @@ class Mapper:
         return self._result(given)
 
     def _result(self, given: Given) -> Result:
-        job, settings, seed = self._job, self._job.settings, self._job.settings.config.seed
         with self._clock.part("train"):
-            upper = propagate(job, given.rows, given.first_row)
-            if settings.merge == "gradient":
-                key = shard_key(seed, 0, job.number)
-                found = shard_statistics(job.params, upper, settings, key, first_row=given.first_row)
-                return Result(given.name, found, self._clock.seconds)
-            key = shard_key(seed, given.number, job.number)
-            state = job.state_of(given.name.text)
-            report = self._reporter(given)
-            trained = train_shard(job.params, state, upper, settings, key, round_number=job.number, report=report)
-        return Result(given.name, trained, self._clock.seconds)
-
-    def _reporter(self, given: Given) -> Callable[[int], None]:
-        settings, where, rows = self._job.settings, given.where, len(given.rows)
-        total = settings.local_epochs * -(-rows // settings.config.batch_size)
-        self._watch.status(f"round {self._job.number + 1}: {where}: training on {rows} rows")
-        last = time.monotonic()
-
-        def report(minibatches: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= NOTICE_SECONDS:
-                last = time.monotonic()
-                self._watch.status(f"round {self._job.number + 1}: {where}: {100 * minibatches // max(total, 1)} %")
-
-        return report
+            content = work_on(self._job, given, self._watch)
+        return Result(given.name, content, self._clock.seconds)
 
 
 class _Clock:

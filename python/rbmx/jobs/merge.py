@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.errors import DataError
-from rbmx.jobs.records import Result
+from rbmx.jobs.records import Arrays, Record, Result
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardResult, Statistics
 from rbmx.params import PARAMETERS, RBMParams
+from rbmx.tensors import Tensors, params_to
 
-__all__ = ["Average", "Merged", "Sum", "in_order", "merge"]
+__all__ = ["ArrayMean", "ArraySum", "Average", "Merged", "Sum", "in_order", "merge"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,24 +156,98 @@ class Sum:
         return Merged(None, None, statistics, self._rows, self._seconds)
 
 
+class ArrayMean:
+    """The weighted mean of arrays by name, added up in float64 in the order of the calls."""
+
+    def __init__(self, weighting: str) -> None:
+        self._weighting = weighting
+        self._about = _About()
+        self._share = 0.0
+        self._total: _ArrayTotal | None = None
+
+    def add(self, result: Result) -> None:
+        """One shard's arrays."""
+        found = _arrays_of(result)
+        share = float(found.rows) if self._weighting == "rows" else 1.0
+        self._total = self._total or _ArrayTotal(found.tensors)
+        self._total.add(found.tensors, share, result.name.text)
+        self._share += share
+        self._about.add(result, found)
+
+    def record(self) -> Record:
+        """The mean of what was added."""
+        if self._total is None:
+            raise DataError("shards: no result to average: is the input empty?")
+        return Record("merged", self._about.facts, self._total.mean(self._share))
+
+
+class ArraySum:
+    """The sum of int64 arrays by name: the order does not matter."""
+
+    def __init__(self) -> None:
+        self._about = _About()
+        self._total: Tensors | None = None
+
+    def add(self, result: Result) -> None:
+        """One shard's arrays."""
+        found = _arrays_of(result)
+        self._total = self._total or {name: np.zeros_like(part) for name, part in found.tensors.items()}
+        for name, total in self._total.items():
+            part = found.tensors[name]
+            _require_shape(part, total, result.name.text)
+            total += part
+        self._about.add(result, found)
+
+    def record(self) -> Record:
+        """The sum of what was added."""
+        if self._total is None:
+            raise DataError("shards: nothing to sum: is the input empty?")
+        return Record("merged", self._about.facts, self._total)
+
+
+class _About:
+    """Rows and seconds of each shard, and the sums of their further numbers."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {"rows": {}, "seconds": {}, "sums": {}}
+
+    def add(self, result: Result, found: Arrays) -> None:
+        self.facts["rows"][result.name.text] = found.rows
+        self.facts["seconds"][result.name.text] = result.seconds
+        sums = self.facts["sums"]
+        for name, value in found.sums.items():
+            sums[name] = sums.get(name, 0) + value
+
+
+class _ArrayTotal:
+    """A weighted sum of arrays by name in float64."""
+
+    def __init__(self, like: Tensors) -> None:
+        self._like = like
+        self._sums = {name: np.zeros(array.shape) for name, array in like.items()}
+
+    def add(self, tensors: Tensors, share: float, who: str) -> None:
+        for name, total in self._sums.items():
+            _require_shape(tensors[name], total, who)
+            total += tensors[name].astype(np.float64) * share
+
+    def mean(self, share: float) -> Tensors:
+        return {name: (total / share).astype(self._like[name].dtype) for name, total in self._sums.items()}
+
+
 class _Total:
     """A weighted sum of parameters in float64."""
 
     def __init__(self, like: RBMParams) -> None:
         self._like = like
-        self._sums = [np.zeros(getattr(like, name).shape) for name in like.names]
+        self._total = _ArrayTotal(params_to("", like))
 
     def add(self, params: RBMParams, share: float, who: str) -> None:
-        for total, name in zip(self._sums, self._like.names, strict=True):
-            part = getattr(params, name)
-            _require_shape(part, total, who)
-            total += part.astype(np.float64) * share
+        self._total.add(params_to("", params), share, who)
 
     def mean(self, share: float) -> RBMParams:
-        mean = self._like.zeros()
-        for total, name in zip(self._sums, mean.names, strict=True):
-            getattr(mean, name)[...] = total / share
-        return mean
+        mean: dict[str, Any] = self._total.mean(share)
+        return replace(self._like, **mean)
 
 
 def _require_shape(part: NDArray[Any], total: NDArray[Any], who: str) -> None:
@@ -180,12 +255,23 @@ def _require_shape(part: NDArray[Any], total: NDArray[Any], who: str) -> None:
         raise DataError(f"shard {who}: expected arrays of {total.shape}, got {part.shape}")
 
 
+def _arrays_of(result: Result) -> Arrays:
+    if not isinstance(result.content, Arrays):
+        raise DataError(f"shard {result.name.text}: expected arrays, got {type(result.content).__name__}")
+    return result.content
+
+
 def _digest(result: Result) -> int:
     content = result.content
-    arrays, names = (content, PARAMETERS) if isinstance(content, Statistics) else (content.params, content.params.names)
+    if isinstance(content, Arrays):
+        arrays = [content.tensors[name] for name in sorted(content.tensors)]
+    elif isinstance(content, Statistics):
+        arrays = [getattr(content, name) for name in PARAMETERS]
+    else:
+        arrays = [getattr(content.params, name) for name in content.params.names]
     crc = 0
-    for name in names:
-        crc = zlib.crc32(np.ascontiguousarray(getattr(arrays, name)).data, crc)
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
     return crc
 
 

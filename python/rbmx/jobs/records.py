@@ -13,10 +13,10 @@ from rbmx.bits import PackedBits
 from rbmx.envelope import seal, unseal
 from rbmx.errors import DataError
 from rbmx.jobs.shard import ShardResult, ShardState, Statistics
-from rbmx.jobs.tensors import Tensors, params_from, params_to
 from rbmx.params import PARAMETERS
+from rbmx.tensors import Tensors, params_from, params_to
 
-__all__ = ["Failure", "Name", "Record", "Result", "read_record", "state_record", "write_record"]
+__all__ = ["Arrays", "Content", "Failure", "Name", "Record", "Result", "read_record", "state_record", "write_record"]
 
 TAG = "rbmx-result-1"
 
@@ -36,11 +36,23 @@ class Name:
 
 
 @dataclass(frozen=True, eq=False)
+class Arrays:
+    """What a shard gave as arrays by name, to be averaged or added up, with further numbers to be added up."""
+
+    tensors: Tensors
+    rows: int
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+Content = ShardResult | Statistics | Arrays
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
-    """What one shard gave in a round: trained weights or statistics, and the seconds of each part of the work."""
+    """What one shard gave in a round, and the seconds of each part of the work."""
 
     name: Name
-    content: ShardResult | Statistics
+    content: Content
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -86,6 +98,8 @@ def result_record(result: Result) -> Record:
     """A shard's result as a record."""
     facts: dict[str, Any] = {**vars(result.name), "rows": result.content.rows, "seconds": result.seconds}
     content = result.content
+    if isinstance(content, Arrays):
+        return Record("arrays", {**facts, "sums": content.sums}, content.tensors)
     if isinstance(content, Statistics):
         return Record("statistics", facts, {name: getattr(content, name) for name in PARAMETERS})
     facts |= {"minibatches": content.minibatches, "visible": content.params.visible, "hidden": content.params.hidden}
@@ -94,7 +108,7 @@ def result_record(result: Result) -> Record:
 
 
 def result_from(record: Record) -> Result:
-    """The result in a record of kind "trained" or "statistics".
+    """The result in a record of kind "trained", "statistics" or "arrays".
 
     Raises:
         DataError: another kind, or parts missing.
@@ -102,6 +116,8 @@ def result_from(record: Record) -> Result:
     facts, tensors = record.facts, record.tensors
     try:
         name = Name(facts["text"], facts["number"], facts["of"])
+        if record.kind == "arrays":
+            return Result(name, Arrays(tensors, facts["rows"], facts["sums"]), facts["seconds"])
         if record.kind == "statistics":
             sums = Statistics.of((tensors[part] for part in PARAMETERS), facts["rows"])
             return Result(name, sums, facts["seconds"])

@@ -1,18 +1,18 @@
-"""The reduce side of a round: the shards' results in, their merge and what each shard keeps out."""
+"""The reduce side of a job: the shards' results in, their merge and what each shard keeps out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rbmx.errors import DataError
-from rbmx.jobs.merge import Merged, accumulator, in_order
+from rbmx.jobs.merge import ArrayMean, ArraySum, Merged, accumulator, in_order
 from rbmx.jobs.records import Failure, Record, Result, failure_record, read_record, result_from, state_record
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardResult, ShardState, Statistics
-from rbmx.jobs.tensors import params_from, params_to
 from rbmx.params import PARAMETERS
+from rbmx.tensors import params_from, params_to
 
-__all__ = ["merged_from", "reduce_round"]
+__all__ = ["merged_from", "reduce_arrays", "reduce_round"]
 
 
 def reduce_round(lines: Iterable[bytes], settings: JobSettings) -> Iterator[Record]:
@@ -21,15 +21,29 @@ def reduce_round(lines: Iterable[bytes], settings: JobSettings) -> Iterator[Reco
     Where a shard failed there is one "failure" record for each reason, and no merge. Memory: the sum, and the results
     that arrive before their turn.
     """
+    total = accumulator(settings)
+    return _reduced(lines, total.add, lambda: _merged_record(total.merged()), lambda result: _kept(result, settings))
+
+
+def reduce_arrays(lines: Iterable[bytes], total: ArrayMean | ArraySum) -> Iterator[Record]:
+    """One record of kind "merged", or of kind "failure" for each reason."""
+    return _reduced(lines, total.add, total.record)
+
+
+def _reduced(
+    lines: Iterable[bytes],
+    add: Callable[[Result], object],
+    merged: Callable[[], Record],
+    kept: Callable[[Result], Iterable[Record]] = lambda _: (),
+) -> Iterator[Record]:
     failures: list[Record] = []
     results = _results(lines, failures)
-    total = accumulator(settings)
     try:
         for result in in_order(results):
-            total.add(result)
-            yield from _kept(result, settings)
+            add(result)
+            yield from kept(result)
         if not failures:
-            yield _merged_record(total.merged())
+            yield merged()
     except DataError as error:
         for _ in results:  # a missing shard may be one whose failure is still to be read
             pass

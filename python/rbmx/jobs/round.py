@@ -19,8 +19,8 @@ from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.errors import CheckpointError
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardState
-from rbmx.jobs.tensors import Tensors, params_from, params_to
 from rbmx.params import RBMParams
+from rbmx.tensors import Tensors, params_from, params_to
 from rbmx.training.history import EpochRecord
 
 __all__ = ["KEY", "Round", "load_round", "save_round"]

@@ -15,7 +15,7 @@ from rbmx.data import Encoding
 from rbmx.data.opening import UNSET, Unset
 from rbmx.errors import JobError
 from rbmx.files import require_writable
-from rbmx.jobs.archive import shipping_options
+from rbmx.jobs.archive import shipped
 from rbmx.jobs.driver import RoundsResult, RoundWatcher, run_rounds
 from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import DEFAULT_SHARDS, Inputs, open_inputs, require_width
@@ -214,7 +214,7 @@ def train_rounds(
             params = RBMParams.initial(n_visible, n_hidden or 0, key=key, std=init_std, visible=visible, hidden=hidden)
             job = begin(params, plan, inputs, lower=lower, extra=extra)
         if runner == "hadoop" and ship and at_most != 0:
-            engine = replace(engine, options=[*engine.options, *shipping_options(engine)])
+            engine = shipped(engine)
         return run_rounds(
             job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher, at_most=at_most
         )
@@ -254,8 +254,7 @@ def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
             f"resume: the job was begun with {before.encoding.describe()} ({before.kind}), "
             f"{head.name} gives {head.encoding.describe()} ({head.kind})"
         )
-    config = replace(before.config, epochs=rounds * before.local_epochs)
-    return replace(earlier, settings=replace(before, rounds=rounds, config=config))
+    return replace(earlier, settings=before.with_rounds(rounds))
 
 
 def _same_shards(asked: int | None, before: int | None) -> int | None:

@@ -101,6 +101,11 @@ class JobSettings:
         """The rate of an epoch of a round, both counted from 0."""
         return self.config.learning_rate(round_number * self.local_epochs + local_epoch)
 
+    def with_rounds(self, rounds: int) -> JobSettings:
+        """The same job with another number of rounds in all."""
+        config = dataclasses.replace(self.config, epochs=rounds * self.local_epochs)
+        return dataclasses.replace(self, rounds=rounds, config=config)
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -16,7 +16,7 @@ from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import FIXED_POINT, ShardState, Statistics
 from rbmx.params import PARAMETERS, RBMParams
 
-__all__ = ["next_round", "outcome_of"]
+__all__ = ["error_of", "merged_record", "next_round", "outcome_of"]
 
 LARGEST = 2047.0
 
@@ -28,20 +28,23 @@ def outcome_of(lines: Iterable[bytes], settings: JobSettings) -> tuple[Merged, d
         DataError, DivergedError: a shard failed so.
         JobError: no merge among the lines, or more than one.
     """
-    merged: list[Merged] = []
-    states: dict[str, ShardState] = {}
-    failures: list[Record] = []
-    for line in lines:
-        record = read_record(line)
-        if record.kind == "failure":
-            failures.append(record)
-        elif record.kind == "merged":
-            merged.append(merged_from(record, settings))
-        else:
-            name, state = state_from(record)
-            states[name] = state
+    merged, states = merged_record(lines)
+    return merged_from(merged, settings), dict(state_from(record) for record in states)
+
+
+def merged_record(lines: Iterable[bytes]) -> tuple[Record, list[Record]]:
+    """The record of the merge among the reducer's lines, and those of what each shard keeps.
+
+    Raises:
+        DataError, DivergedError: a shard failed so.
+        JobError: no merge among the lines, or more than one.
+    """
+    records = [read_record(line) for line in lines]
+    failures, merged, states = (
+        [record for record in records if record.kind == kind] for kind in ("failure", "merged", "state")
+    )
     if failures:
-        raise _error_of(failures)
+        raise error_of(failures)
     if len(merged) != 1:
         raise JobError(f"reducer: expected one merge, got {len(merged)}; one reducer must see all shards")
     return merged[0], states
@@ -100,7 +103,7 @@ def _require_shape(params: RBMParams, expected: RBMParams) -> None:
         raise DataError(f"reducer: expected weights of {expected.weight.shape}, got {params.weight.shape}")
 
 
-def _error_of(failures: list[Record]) -> Exception:
+def error_of(failures: list[Record]) -> Exception:
     """One error for all shards that failed."""
     first = failures[0].facts
     more = "" if len(failures) == 1 else f" (and {len(failures) - 1} more shards failed)"

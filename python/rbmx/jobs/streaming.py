@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from rbmx.backends.native import get_num_threads, set_num_threads
-from rbmx.jobs.mapper import Watch
+from rbmx.jobs.watch import Watch
 
 __all__ = ["COUNTERS", "KEY", "StreamingWatch", "records_alone_on_stdout", "use_container_threads"]
 

@@ -125,7 +125,7 @@ class _Path:
         unit = self.params.visible_unit
         inputs = np.broadcast_to(self.base.astype(np.float64), (chains, self.params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
-        return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)
+        return PackedBits.pack(states) if unit.binary else states.astype(np.float32)
 
 
 def _inverse_temperatures(temperatures: int | Sequence[float]) -> NDArray[np.float64]:

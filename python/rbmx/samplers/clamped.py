@@ -69,5 +69,5 @@ def mean_of_hidden(backend: Backend, params: RBMParams, rows: Float32s, steps: i
 
 def _packed(params: RBMParams, v: NDArray[np.float32]) -> Rows:
     """Bits where the kernels take them."""
-    binary = params.visible == "bernoulli" and bool(np.all((v == 0) | (v == 1)))
+    binary = params.visible_unit.binary and bool(np.all((v == 0) | (v == 1)))
     return PackedBits.pack(v) if binary else v

@@ -47,4 +47,4 @@ class PCD:
             )
         unit = params.hidden_unit
         states = unit.sample(np.zeros((n, params.n_hidden)), Draws(key, 0, 0, 0))
-        return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)
+        return PackedBits.pack(states) if unit.binary else states.astype(np.float32)

@@ -62,7 +62,7 @@ class PT:
         inputs = np.broadcast_to(params.visible_bias.astype(np.float64), (n, params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return {
-            "replicas": PackedBits.pack(states).words if unit.name == "bernoulli" else states.astype(np.float32),
+            "replicas": PackedBits.pack(states).words if unit.binary else states.astype(np.float32),
             "base": params.visible_bias.copy(),
             "betas": np.linspace(0.0, 1.0, self.temperatures),
             "rates": np.ones(self.temperatures - 1),

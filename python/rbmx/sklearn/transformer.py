@@ -26,7 +26,7 @@ from rbmx.training import L2, SGD, Callback, EpochRecord, TrainConfig, Trainer, 
 from rbmx.training.completing import require_known_columns
 from rbmx.training.measuring import MONITOR_STEPS
 
-__all__ = ["RBMTransformer", "dense"]
+__all__ = ["RBMTransformer", "dense", "seed_from"]
 
 Values = NDArray[Any]
 Self = TypeVar("Self", bound="RBMTransformer")
@@ -179,7 +179,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         check_is_fitted(self)
         check_scalar(n, "n", Integral, min_val=1)
         check_scalar(steps, "steps", Integral, min_val=1)
-        params, key = self._params(), Key(_seed_from(self.random_state_))
+        params, key = self._params(), Key(seed_from(self.random_state_))
         backend = backend_for(params, self._engine)
         coins = Draws(key.fold_in(0), 0, 0, 0).uniform(n, params.n_hidden) < 0.5
         start = backend.sample_visible(params, PackedBits.pack(coins), key.fold_in(1))
@@ -227,7 +227,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _sample_hiddens(self, v: Values, rng: Any) -> Values:
         """h ~ p(h | v), bool, for one row or for rows."""
-        params, key = self._params(), Key(_seed_from(rng))
+        params, key = self._params(), Key(seed_from(rng))
         return self._map(
             v, params, lambda backend, rows, row: as_array(backend.sample_hidden(params, rows, key, row)) > 0
         )
@@ -235,7 +235,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _sample_visibles(self, h: Values, rng: Any) -> Values:
         """v ~ p(v | h) for rows of hidden states."""
         params = self._params()
-        rows = backend_for(params, self._engine).sample_visible(params, PackedBits.pack(h), Key(_seed_from(rng)))
+        rows = backend_for(params, self._engine).sample_visible(params, PackedBits.pack(h), Key(seed_from(rng)))
         return self._visible_values(rows)
 
     def _map(self, v: Values, params: RBMParams, function: Callable[[Backend, Rows, int], Values]) -> Values:
@@ -261,7 +261,7 @@ class RBMTransformer(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.random_state_ = check_random_state(self.random_state)
         if _with_gaps(rows).any():
             require_known_columns(self._dataset(rows))
-        seed = _seed_from(self.random_state_)
+        seed = seed_from(self.random_state_)
         bias = self._initial_visible_bias(rows)
         params = RBMParams.initial(len(bias), self.n_components, key=Key(seed).fold_in(Purpose.INITIAL_WEIGHTS))
         params.visible_bias[...] = bias
@@ -343,6 +343,6 @@ def _with_gaps(v: Values) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(gaps).any(axis=1))
 
 
-def _seed_from(random_state: Any) -> int:
+def seed_from(random_state: Any) -> int:
     """64 bits from a NumPy RandomState, to name a Key."""
     return int(random_state.randint(0, 1 << 64, dtype=np.uint64))

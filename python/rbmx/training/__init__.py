@@ -1,11 +1,14 @@
-"""Training one RBM on plain arrays, without torch."""
+"""Training RBMs and small nets on plain arrays, without torch."""
 
 from __future__ import annotations
 
+from rbmx.training.backprop import Affine, Network
 from rbmx.training.callbacks import Callback, EarlyStopping, ProgressBar, StopTraining, WeightAverage
 from rbmx.training.config import TrainConfig
-from rbmx.training.history import EpochRecord
+from rbmx.training.fine_tuning import TuningConfig, fine_tune
+from rbmx.training.history import EpochRecord, TuningRecord
 from rbmx.training.likelihood import LikelihoodCheck, LikelihoodMonitor
+from rbmx.training.minimizing import Minimum, minimize
 from rbmx.training.optimizers import SGD, Adam, RMSProp
 from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Sparsity
 from rbmx.training.schedules import ExponentialDecay, LinearDecay
@@ -17,6 +20,7 @@ __all__ = [
     "L2",
     "SGD",
     "Adam",
+    "Affine",
     "Callback",
     "Dropout",
     "EarlyStopping",
@@ -27,6 +31,8 @@ __all__ = [
     "LikelihoodMonitor",
     "LinearDecay",
     "MaxNorm",
+    "Minimum",
+    "Network",
     "ProgressBar",
     "RMSProp",
     "Sparsity",
@@ -35,6 +41,10 @@ __all__ = [
     "TrainResult",
     "TrainState",
     "Trainer",
+    "TuningConfig",
+    "TuningRecord",
     "WeightAverage",
+    "fine_tune",
+    "minimize",
     "train",
 ]

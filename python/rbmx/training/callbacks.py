@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.arguments import items, number, whole_number
-from rbmx.training.history import EpochRecord
+from rbmx.training.history import EpochRecord, TuningRecord
 
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "require_callbacks"]
+__all__ = ["RECORDED", "Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "require_callbacks"]
+
+
+RECORDED = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
 
 HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
 
@@ -44,8 +47,8 @@ class EarlyStopping(Callback):
     """Stops when a measure of the records has not improved for `patience` epochs.
 
     Args:
-        monitor: a field of EpochRecord: smaller is better, but for log_likelihood (with a LikelihoodMonitor before this
-            callback), where larger is. Or "free_energy_gap", with a limit.
+        monitor: a field of EpochRecord, or of TuningRecord for nets: smaller is better, but for log_likelihood (with a
+            LikelihoodMonitor before this callback), where larger is. Or "free_energy_gap", with a limit.
         patience: epochs without a new best that are borne.
         min_delta: an improvement smaller than this does not count.
         limit: a value as good as this is good enough, best or not: the gap of free energies grows from zero on, so
@@ -59,7 +62,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         limit: float | None = None,
     ) -> None:
-        names = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
+        names = dict.fromkeys((*RECORDED, *TuningRecord.__dataclass_fields__))
         if monitor not in names:
             raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
         if whole_number("patience", patience) < 1:
@@ -72,6 +75,8 @@ class EarlyStopping(Callback):
     def on_train_start(self, trainer: Trainer) -> None:
         """Begin anew; ValueError where nothing will measure what is monitored."""
         self.best, self.waited = None, 0
+        if self.monitor not in trainer.recorded:
+            raise ValueError(f"monitor: expected one of {', '.join(trainer.recorded)}, got {self.monitor!r}")
         likelihood, gap = "likelihood" in self.monitor, self.monitor == "free_energy_gap"
         if likelihood and not trainer.checks_likelihood:
             raise ValueError(f"monitor: {self.monitor!r} is not measured; pass callbacks=[LikelihoodMonitor()] before")
@@ -142,9 +147,14 @@ def require_callbacks(callbacks: object) -> Sequence[Any]:
 
 
 class ProgressBar(Callback):
-    """Rows per second, time left and the last error, on stderr."""
+    """Rows per second, time left and the last error, on stderr.
 
-    def __init__(self) -> None:
+    Args:
+        title: of the bar: which layer of a stack.
+    """
+
+    def __init__(self, title: str | None = None) -> None:
+        self.title = title
         self._bar: Any = None
         self._base = 0
 
@@ -152,11 +162,10 @@ class ProgressBar(Callback):
         """Open the bar."""
         from tqdm import tqdm
 
-        n_rows = trainer.dataset.n_rows
-        left = trainer.config.epochs - trainer.state.epoch
-        total = None if n_rows is None else n_rows * left - trainer.state.epoch_rows
-        self._base = -trainer.state.epoch_rows
-        self._bar = tqdm(total=total, unit=" rows", unit_scale=True, file=sys.stderr, leave=True)
+        self._base = -trainer.rows_begun
+        self._bar = tqdm(
+            desc=self.title, total=trainer.rows_left, unit=" rows", unit_scale=True, file=sys.stderr, leave=True
+        )
 
     def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
         """Move the bar."""
@@ -166,10 +175,7 @@ class ProgressBar(Callback):
         """Show the epoch's error."""
         self.on_batches(trainer, record.rows, record.rows)
         self._base += record.rows
-        likelihood = "" if record.log_likelihood is None else f", log-likelihood {record.log_likelihood:.1f}"
-        self._bar.set_postfix_str(
-            f"epoch {record.epoch}/{trainer.config.epochs}, error {record.reconstruction_error:.4f}{likelihood}"
-        )
+        self._bar.set_postfix_str(f"epoch {record.epoch}/{trainer.config.epochs}, {record.in_words()}")
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Close the bar."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rbmx.arguments import check_types, items
+from rbmx.arguments import check_types, items, number
 from rbmx.backends import ENGINES, Update
 from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler, sampler_from
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
@@ -37,9 +38,9 @@ class TrainConfig:
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
-            find better optima. 0: plain gradients. None: 0.01 for Bernoulli machines on bits by CD or PCD, where the
-            native loop centres at little cost, minibatches of two rows or more, and no penalties but L1 and L2;
-            else plain. A resumed run stays what it was.
+            find better optima. 0: plain gradients. None: 0.01 for machines on bits (Bernoulli, and visible softmax
+            groups) by CD or PCD, where the native loop centres at little cost, minibatches of two rows or more, and no
+            penalties but L1 and L2; else plain. A resumed run stays what it was.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
@@ -103,6 +104,38 @@ class TrainConfig:
             raise ValueError("penalties: expected one Sparsity at most; each would move the same sliding mean")
         if dropout(self.penalties) and isinstance(self.sampler, FastPCD | PT):
             raise ValueError(f"penalties: Dropout goes with CD and PCD, not with {self.sampler}")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        sampler: Sampler | str = "cd",
+        optimizer: Optimizer | str = "sgd",
+        penalties: Sequence[Penalty] = (),
+        k: int | None = None,
+        persistent: bool | None = None,
+        lr: float | None = None,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        **others: Any,
+    ) -> TrainConfig:
+        """Settings from their short forms: k and persistent of the sampler, lr and momentum of the optimizer, and
+        weight_decay, which is L2(weight_decay).
+
+        Raises:
+            TypeError: a name that is none of a setting.
+            ValueError: a short form beside what it would change, or as in TrainConfig.
+        """
+        unknown = sorted(set(others) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise TypeError(f"{unknown[0]}: no setting of training has this name")
+        decay = [] if weight_decay is None else [L2(number("weight_decay", weight_decay))]
+        return cls(
+            sampler=sampler_from(sampler, k=k, persistent=persistent),
+            optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
+            penalties=(*items("penalties", penalties, "penalties"), *decay),
+            **others,
+        )
 
     def with_centering(self, *, native: bool, state_has_offsets: bool | None = None) -> TrainConfig:
         """The same settings with centering=None decided.

@@ -20,10 +20,17 @@ __all__ = ["Feed", "Window"]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Rows in memory and the order in which to visit them; all but the last hold whole minibatches."""
+    """Rows in memory and the order in which to visit them; all but the last hold whole minibatches.
+
+    Attributes:
+        rows: what is in memory.
+        order: places in `rows`.
+        numbers: the rows' global numbers.
+    """
 
     rows: Rows
     order: NDArray[np.int64]
+    numbers: NDArray[np.int64]
 
 
 class Feed:
@@ -56,11 +63,11 @@ class Feed:
             skipped = min(rows, len(window.order))
             rows -= skipped
             if skipped < len(window.order):
-                yield Window(window.rows, window.order[skipped:])
+                yield Window(window.rows, window.order[skipped:], window.numbers)
 
     def _whole(self, rows: Rows, key: Key) -> Iterator[Window]:
         order = permutation(len(rows), key) if self.shuffle else np.arange(len(rows))
-        yield Window(rows, order)
+        yield Window(rows, order, np.arange(len(rows)))
 
     def _stream(self, key: Key) -> Iterator[Window]:
         n_rows = self.dataset.n_rows
@@ -70,32 +77,31 @@ class Feed:
             return
         buffer = _Buffer(self.dataset, self.window_rows)
         index = 0
-        for block in self._blocks(key):
-            taken = buffer.take(block, 0)
+        for first_row, block in self._blocks(key):
+            taken = buffer.take(block, first_row, 0)
             while taken < len(block):
                 order = self._order(buffer.held, key, index)
                 full = buffer.held // self.batch_size * self.batch_size
-                yield Window(buffer.rows(), order[:full])
+                yield Window(buffer.rows(), order[:full], buffer.numbers())
                 buffer.keep(order[full:])
                 index += 1
-                taken = buffer.take(block, taken)
+                taken = buffer.take(block, first_row, taken)
         if index == 0:  # a source of unknown length that fitted after all
             self._resident = buffer.copy()
             yield from self._whole(self._resident, key)
         else:
-            yield Window(buffer.rows(), self._order(buffer.held, key, index))
+            yield Window(buffer.rows(), self._order(buffer.held, key, index), buffer.numbers())
 
     def _order(self, n: int, key: Key, window: int) -> NDArray[np.int64]:
         return permutation(n, key.fold_in(window)) if self.shuffle else np.arange(n)
 
-    def _blocks(self, key: Key) -> Iterator[Rows]:
+    def _blocks(self, key: Key) -> Iterator[tuple[int, Rows]]:
         n_blocks = self.dataset.n_blocks
         if n_blocks is None or not self.shuffle:
-            for _, block in self.dataset.blocks():
-                yield block
+            yield from self.dataset.blocks()
         else:
             for i in permutation(n_blocks, key.fold_in(1 << 40)):
-                yield self.dataset.read_block(int(i))[1]
+                yield self.dataset.read_block(int(i))
 
 
 class _Buffer:
@@ -106,24 +112,31 @@ class _Buffer:
         self._bits = dataset.kind == "bits"
         width = -(-self._units // 64) if self._bits else self._units
         self._values: NDArray[Any] = np.empty((capacity, width), np.uint64 if self._bits else np.float32)
+        self._numbers = np.empty(capacity, np.int64)
         self.held = 0
 
-    def take(self, block: Rows, start: int) -> int:
+    def take(self, block: Rows, first_row: int, start: int) -> int:
         """Copy rows of the block from `start` on as long as there is room; the first row not taken."""
         values = block.words if isinstance(block, PackedBits) else block
         stop = min(len(values), start + len(self._values) - self.held)
         self._values[self.held : self.held + stop - start] = values[start:stop]
+        self._numbers[self.held : self.held + stop - start] = np.arange(first_row + start, first_row + stop)
         self.held += stop - start
         return stop
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Move these rows to the front and forget the others."""
         self._values[: len(rows)] = self._values[rows]
+        self._numbers[: len(rows)] = self._numbers[rows]
         self.held = len(rows)
 
     def rows(self) -> Rows:
         """What is held, without a copy."""
         return self._as_rows(self._values[: self.held])
+
+    def numbers(self) -> NDArray[np.int64]:
+        """The global numbers of what is held, without a copy."""
+        return self._numbers[: self.held]
 
     def copy(self) -> Rows:
         """What is held, in memory of its own."""

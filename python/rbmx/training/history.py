@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EpochRecord", "RoundRecord", "record_from_json"]
+__all__ = ["EpochRecord", "RoundRecord", "TuningRecord", "record_from_json"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,45 @@ class EpochRecord:
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""
         return dataclasses.asdict(self)
+
+    def in_words(self) -> str:
+        """What the epoch reached."""
+        likelihood = "" if self.log_likelihood is None else f", log-likelihood {self.log_likelihood:.1f}"
+        return f"error {self.reconstruction_error:.4f}{likelihood}"
+
+
+@dataclass(frozen=True)
+class TuningRecord:
+    """One epoch of a net: of minibatches, or one iteration of L-BFGS or conjugate gradient.
+
+    Attributes:
+        epoch: counted from 1.
+        rows: rows visited.
+        seconds: time spent in training (without validation).
+        rows_per_second: rows / seconds.
+        learning_rate: of this epoch; 0 where lines are searched.
+        loss: mean over the rows as they were visited, with the noise and dropout of that.
+        validation_loss: mean over validation rows, without any; None where there are none.
+        validation_error: of validation rows: the share that is misclassified, or the mean squared error of a row.
+    """
+
+    epoch: int
+    rows: int
+    seconds: float
+    rows_per_second: float
+    learning_rate: float
+    loss: float
+    validation_loss: float | None = None
+    validation_error: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return dataclasses.asdict(self)
+
+    def in_words(self) -> str:
+        """What the epoch reached."""
+        validation = "" if self.validation_error is None else f", validation error {self.validation_error:.4g}"
+        return f"loss {self.loss:.4g}{validation}"
 
 
 @dataclass(frozen=True)

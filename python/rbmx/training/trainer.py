@@ -17,7 +17,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import ProgressBar, StopTraining, require_callbacks
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -76,7 +76,13 @@ def train(
 
 
 class Trainer:
-    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset."""
+    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset.
+
+    Args: as of rbmx.train, and
+        missing: whether NaN in real values is a missing entry; else it is an error.
+    """
+
+    recorded = RECORDED
 
     def __init__(
         self,
@@ -88,10 +94,11 @@ class Trainer:
         validation: Any = None,
         callbacks: Sequence[Any] = (),
         progress: bool | None = None,
+        missing: bool = True,
     ) -> None:
         self.params = params
         config = config or TrainConfig()
-        self.dataset: Dataset = self._open(data)
+        self.dataset: Dataset = self._open(data, missing=missing)
         self.history: list[EpochRecord] = []
         self._backend = backend_for(params, config.engine, reproducible=config.reproducible)
         if params.visible == "counts":
@@ -113,7 +120,7 @@ class Trainer:
         self._monitor = first_rows(self.dataset, self.config.monitor_rows)
         self._validation = None
         if validation is not None:
-            validation_set = self._open(validation)
+            validation_set = self._open(validation, missing=missing)
             self._validation = first_rows(validation_set, VALIDATION_ROWS)
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
@@ -129,6 +136,17 @@ class Trainer:
     def has_validation(self) -> bool:
         """Whether rows of validation are measured after each epoch."""
         return self._validation is not None
+
+    @property
+    def rows_begun(self) -> int:
+        """Rows of this epoch that are done."""
+        return self.state.epoch_rows
+
+    @property
+    def rows_left(self) -> int | None:
+        """Rows to visit until the end; None where only a pass tells."""
+        n_rows = self.dataset.n_rows
+        return None if n_rows is None else n_rows * (self.config.epochs - self.state.epoch) - self.state.epoch_rows
 
     def open(self, data: Any, *, missing: bool = True) -> Dataset:
         """A data set of rows that this machine takes, as the trainer opens its own.

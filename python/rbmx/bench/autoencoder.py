@@ -1,0 +1,218 @@
+"""The paper's Fig. 6: a deep autoencoder trained sequentially in PyTorch, by rbmx in one process, and on a real Hadoop.
+
+784-1000-500-250-30 on binarised MNIST: (a) greedy CD-1, (b) the same and backprop of the unrolled net. Each contestant
+is a process of its own; its seconds run from before the process starts to the trained net in memory: starting, loading
+and, on Hadoop, submitting are in them. Fig. 7, more nodes, by the cost model: fixed cost and work of the measured jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rbmx.bench.contestant import peers_folder
+from rbmx.bench.hadoop_cluster import running_cluster
+from rbmx.bench.harness import Report, facts, table
+
+__all__ = ["Run", "Size", "run_autoencoder"]
+
+SIZES = (784, 1000, 500, 250, 30)
+SETTINGS = {"rate": 0.1, "batch": 100, "tuning-rate": 0.001, "tuning-batch": 200}
+ROWS = (5_000, 10_000, 20_000, 40_000, 60_000)
+PUBLISHED = {5_000: 0.58, 60_000: 0.08}  # reductions of the paper's Fig. 6 (a)
+NODES = (1, 2, 4, 8)
+LARGEST_ERROR = 1.02  # of the baseline's
+SMALLEST_REDUCTION = 0.58
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contestant, one seed.
+
+    Attributes:
+        greedy_seconds, tuned_seconds: of (a) and (b), whole; of Hadoop (b) None where only (a) was run.
+        greedy_error, tuned_error: squared error per test image.
+        fixed_seconds: of Hadoop's (a): all but the task's work.
+    """
+
+    greedy_seconds: float
+    tuned_seconds: float | None
+    greedy_error: float
+    tuned_error: float | None
+    fixed_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """All runs on so many images: a run a seed of each contestant."""
+
+    rows: int
+    torch: list[Run]
+    rbmx: list[Run]
+    hadoop: list[Run]
+
+
+def run_autoencoder(
+    images: npt.NDArray[np.bool_],
+    test: npt.NDArray[np.bool_],
+    *,
+    rows: Sequence[int] = ROWS,
+    seeds: Sequence[int] = (1, 2, 3),
+    epochs: int = 50,
+    backprop: int = 10,
+    threads: int = 2,
+    hadoop: bool = True,
+    plot: Path | None = None,
+) -> Report:
+    """Time the three, one after another in turn, and compare their errors on the test images.
+
+    Args:
+        images, test: bits (rows, 784).
+        rows: sizes of the training set.
+        seeds: of the runs; on Hadoop the first seed runs (a) and (b), the others (a).
+        epochs: of each layer.
+        backprop: epochs of (b).
+        threads: of each.
+        hadoop: start a single node and run there too.
+        plot: where to draw.
+    """
+    settings: dict[str, object] = {"sizes": SIZES, "epochs": epochs, "backprop": backprop, "seeds": list(seeds)}
+    report = Report("autoencoder", {**settings, **SETTINGS, "rounds": len(seeds)}, facts(threads=threads))
+    with tempfile.TemporaryDirectory(prefix="rbmx-autoencoder-") as name, ExitStack() as stack:
+        folder = Path(name)
+        np.save(folder / "test.npy", test.view(np.uint8))
+        conf = stack.enter_context(running_cluster(folder, 1)).conf if hadoop else None
+        sizes = []
+        for n in rows:
+            np.save(folder / "train.npy", images[:n].view(np.uint8))
+            size = Size(n, [], [], [])
+            for seed in seeds:
+                words = {"epochs": epochs, "backprop": backprop, "seed": seed, "threads": threads}
+                size.torch.append(_alone(folder, "sequential_torch.py", words))
+                size.rbmx.append(_alone(folder, "with_rbmx.py", words))
+                if conf is not None:
+                    size.hadoop.append(_on_hadoop(folder, words, conf, both=seed == seeds[0]))
+            sizes.append(size)
+            _tell(report, sizes)
+    for size in sizes:
+        report.rows += _rows(size)
+    print(_table(sizes))
+    if hadoop:
+        print(_projection(sizes))
+    if plot is not None:
+        from rbmx.report.autoencoder import draw_autoencoder
+
+        draw_autoencoder(plot, sizes)
+    return report
+
+
+def _call(folder: Path, program: str, words: dict[str, Any]) -> dict[str, float]:
+    """What a program of bench/autoencoder wrote; OSError with its last line where it failed."""
+    result = folder / "result.json"
+    command = [sys.executable, str(peers_folder() / "autoencoder" / program)]
+    command += [str(folder / "train.npy"), str(folder / "test.npy"), str(result), "--sizes", *map(str, SIZES)]
+    for name, value in {**SETTINGS, **words, "started": time.time()}.items():
+        command += [f"--{name}", str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(f"{program}: {done.stderr.strip().splitlines()[-1]}")
+    found: dict[str, float] = json.loads(result.read_text())
+    return found
+
+
+def _alone(folder: Path, program: str, words: dict[str, Any]) -> Run:
+    found = _call(folder, program, words)
+    whole = found["greedy_seconds"] + found["tuning_seconds"]
+    return Run(found["greedy_seconds"], whole, found["greedy_error"], found["tuned_error"])
+
+
+def _on_hadoop(folder: Path, words: dict[str, Any], conf: str, *, both: bool) -> Run:
+    greedy = _call(folder, "with_rbmx.py", {**words, "backprop": 0, "hadoop": conf})
+    tuned = _call(folder, "with_rbmx.py", {**words, "hadoop": conf}) if both else {}
+    return Run(
+        greedy["seconds"],
+        tuned.get("seconds"),
+        greedy["error"],
+        tuned.get("error"),
+        greedy["seconds"] - greedy["work_seconds"],
+    )
+
+
+def _mean(runs: Sequence[Run], name: str) -> float:
+    return fmean(value for run in runs if (value := getattr(run, name)) is not None)
+
+
+def reduction(size: Size, runs: Sequence[Run], name: str) -> float:
+    """1 - seconds / those of sequential PyTorch, means over seeds."""
+    return 1 - _mean(runs, name) / _mean(size.torch, name)
+
+
+def _rows(size: Size) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, runs in (("torch", size.torch), ("rbmx", size.rbmx), ("hadoop", size.hadoop)):
+        if not runs:
+            continue
+        row: dict[str, object] = {"name": f"{size.rows} images, {name}", "runs": [asdict(run) for run in runs]}
+        if name != "torch":
+            less = reduction(size, runs, "greedy_seconds")
+            worse = _mean(runs, "greedy_error") / _mean(size.torch, "greedy_error")
+            row |= {"reduction": less, "error_ratio": worse}
+            row["within"] = less >= SMALLEST_REDUCTION and worse <= LARGEST_ERROR
+        rows.append(row)
+    return rows
+
+
+def _tell(report: Report, sizes: Sequence[Size]) -> None:
+    """The newest size at once: the whole takes hours."""
+    if len(sizes) == 1:
+        print(report.origin(), flush=True)
+    print(_table(sizes[-1:]), flush=True)
+
+
+def _table(sizes: Sequence[Size]) -> str:
+    head = ["images", "", "greedy s", "less", "published", "error", "+ backprop s", "less", "error", "backprop's share"]
+    lines = []
+    for size in sizes:
+        for name, runs in (("torch", size.torch), ("rbmx", size.rbmx), ("Hadoop", size.hadoop)):
+            if not runs:
+                continue
+            both = [run for run in runs if run.tuned_seconds is not None]
+            greedy, whole = _mean(runs, "greedy_seconds"), _mean(both, "tuned_seconds")
+            other = name != "torch"
+            lines.append(
+                [
+                    f"{size.rows:,}",
+                    name,
+                    f"{greedy:.1f}",
+                    f"{reduction(size, runs, 'greedy_seconds'):.0%}" if other else "",
+                    f"{PUBLISHED[size.rows]:.0%}" if name == "Hadoop" and size.rows in PUBLISHED else "",
+                    f"{_mean(runs, 'greedy_error'):.2f}",
+                    f"{whole:.1f}",
+                    f"{reduction(size, both, 'tuned_seconds'):.0%}" if other else "",
+                    f"{_mean(both, 'tuned_error'):.2f}",
+                    f"{1 - _mean(both, 'greedy_seconds') / whole:.0%}",
+                ]
+            )
+    return table(head, lines)
+
+
+def _projection(sizes: Sequence[Size]) -> str:
+    """Fig. 7 by the cost model, fixed cost + work / nodes, from the measured fixed cost and work of one node."""
+    lines = []
+    for size in sizes:
+        fixed = _mean(size.hadoop, "fixed_seconds")
+        work = _mean(size.hadoop, "greedy_seconds") - fixed
+        lines.append([f"{size.rows:,}", f"{fixed:.1f}", *(f"{fixed + work / nodes:.1f}" for nodes in NODES)])
+    return table(["images", "fixed s", *(f"{nodes} nodes s" for nodes in NODES)], lines)

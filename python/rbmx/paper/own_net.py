@@ -1,0 +1,103 @@
+"""Nets of the user's own in tasks: their class is read from the file it stands in, and trained by torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmx.backends.native import permutation
+from rbmx.errors import JobError
+from rbmx.jobs.stack_work import Notice
+from rbmx.jobs.watch import Watch
+from rbmx.paper.split_job import SplitJob
+from rbmx.rng import Key
+from rbmx.tensors import Tensors
+
+if TYPE_CHECKING:
+    from rbmx.paper.nnc import Net
+
+__all__ = ["OWN_MODULE", "file_of", "tune_own_net"]
+
+OWN_MODULE = "rbmx_own_net"  # the name under which a task imports the user's file
+
+
+def file_of(kind: type) -> str:
+    """The file of a class of nets, which ships with the job.
+
+    Raises:
+        JobError: it has none, as in an interactive session.
+    """
+    try:
+        return str(Path(inspect.getfile(kind)).resolve())
+    except (OSError, TypeError):
+        raise JobError(f"net: {kind.__name__} stands in no file that tasks could read; put it in a module") from None
+
+
+def tune_own_net(
+    job: SplitJob,
+    arrays: Tensors,
+    values: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    key: Key,
+    watch: Watch,
+    where: str,
+    own_file: str | None,
+) -> Tensors:
+    """The whole net by torch.optim.SGD on its own forward, which gives log-probabilities.
+
+    Raises:
+        JobError: this node has no torch, or the class cannot be read or built from its node_seq.
+    """
+    settings = job.settings
+    net = _built(settings.own_class or "", settings.node_seq, own_file)
+    import torch
+
+    named = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    net.load_state_dict(named)
+    optimizer = torch.optim.SGD(net.parameters(), lr=settings.learn_rate, momentum=settings.momentum)
+    notice = Notice(watch, where, settings.tuning_epochs)
+    notice.on_train_start(net)
+    rows, targets = torch.from_numpy(values), torch.from_numpy(labels)
+    for epoch in range(settings.tuning_epochs):
+        order = permutation(len(values), key.fold_in(epoch))
+        for start in range(0, len(order), settings.batch_size):
+            chosen = torch.from_numpy(order[start : start + settings.batch_size])
+            optimizer.zero_grad()
+            torch.nn.functional.nll_loss(net(rows[chosen]), targets[chosen]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        notice.on_epoch_end(net, None)
+    return {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+
+
+def _built(name: str, node_seq: tuple[int, ...], own_file: str | None) -> Net:
+    if own_file is None:
+        raise JobError(f"net: the file of {name} did not come with the job")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise JobError(
+            f"net: {name} is a class of its own, whose forward needs torch, and this node ({sys.executable}) has none "
+            f"({error}): pip install torch there, or name a Python that has it by --python-bin"
+        ) from None
+    spec = importlib.util.spec_from_file_location(OWN_MODULE, own_file)
+    if spec is None or spec.loader is None:
+        raise JobError(f"net: {own_file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[OWN_MODULE] = module
+    try:
+        spec.loader.exec_module(module)
+        kind: Any = getattr(module, name)
+        net: Net = kind(node_seq)
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(f"net: {name} of {own_file} cannot be built in a task: {error!r}") from error
+    finally:
+        del sys.modules[OWN_MODULE]
+    return net

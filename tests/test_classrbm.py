@@ -115,6 +115,7 @@ def test_a_file_holds_the_module(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     rbm.save(path)
     again = ClassRBM.load(path)
+    assert type(rbmx.load(path)) is ClassRBM
     assert again.history == rbm.history and repr(again) == repr(rbm)
     for name, tensor in rbm.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)

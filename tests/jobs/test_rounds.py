@@ -17,6 +17,7 @@ from rbmx.errors import CheckpointError, DataError, DivergedError
 from rbmx.jobs import Round, RoundWatcher, load_round, save_round, train_rounds, write_shards
 from rbmx.params import RBMParams
 from rbmx.rng import Key
+from rbmx.training import L1, Dropout, GroupL2, MaxNorm, Sparsity
 from tests.jobs.data import digest, stripes
 
 JOB = {"shards": 3, "rounds": 2, "batch_size": 36, "seed": 7, "momentum": 0.5}
@@ -41,6 +42,63 @@ def test_a_job_that_stops_and_goes_on_is_the_one_that_does_not_stop(tmp_path: Pa
     assert digest(rest.params) == digest(whole.params)
     assert [record.epoch for record in rest.history] == [1, 2, 3, 4]
     assert [record.free_energy for record in rest.history] == [record.free_energy for record in whole.history]
+
+
+WITHOUT = {"momentum": None}
+PLANS: list[dict[str, Any]] = [
+    {"optimizer": "adam"} | WITHOUT,
+    {"optimizer": "rmsprop", "lr": 0.01} | WITHOUT,
+    {"optimizer": "nesterov", "momentum": 0.9},
+    {"centering": 0.02, "momentum_rule": "keep"},
+    {"penalties": [L1(0.001), MaxNorm(1.0), Sparsity(0.2), Dropout(0.25)]},
+    {"optimizer": "adam", "centering": 0.02, "penalties": [GroupL2(0.001)]} | WITHOUT,
+]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_every_optimizer_penalty_and_centering_learns_and_goes_on_to_the_bit(tmp_path: Path, plan: Any) -> None:
+    model = tmp_path / "model.safetensors"
+    whole = train(rounds=3, **plan)
+    train(rounds=3, at_most=1, checkpoint=model, **plan)
+    rest = train_rounds(stripes(), resume=model, rounds=3, shards=3)
+    assert digest(rest.params) == digest(whole.params) != digest(train(rounds=3).params)
+    longer = train(
+        rounds=15,
+        batch_size=12,
+        lr=plan.get("lr", 0.02 if plan.get("optimizer") == "adam" else 0.1),
+        **{name: value for name, value in plan.items() if name != "lr"},
+    )
+    assert longer.history[-1].reconstruction_error < longer.history[0].reconstruction_error
+
+
+def test_offsets_and_moments_are_the_same_in_processes() -> None:
+    plan = {"optimizer": "adam", "centering": 0.02, "momentum": None}
+    assert digest(train(runner="inline", **plan).params) == digest(train(runner="local", **plan).params)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"optimizer": "adam", "momentum_rule": "average"}, "momentum_rule: the moments of Adam belong to the weights"),
+        ({"optimizer": "adam", "momentum_rule": "keep"}, "momentum_rule: the moments of Adam"),
+        ({"optimizer": "adam", "momentum": 0.5}, "momentum: Adam"),
+        ({"optimizer": "adam", "merge": "gradient"}, 'config: merge="gradient" makes one step of SGD'),
+        ({"centering": 0.01, "merge": "gradient"}, 'config: merge="gradient" makes one step of SGD'),
+        ({"penalties": [L1(0.1)], "merge": "gradient"}, 'config: merge="gradient" makes one step of SGD'),
+        ({"optimizer": "nesterov", "merge": "gradient"}, 'config: merge="gradient" makes one step of SGD'),
+        ({"sampler": "pt"}, "sampler: shards train by CD or PCD"),
+    ],
+)
+def test_what_averaging_or_summing_cannot_carry_is_refused_by_name(plan: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        train(**(WITHOUT | plan))
+
+
+def test_missing_entries_are_refused_before_any_round() -> None:
+    rows = stripes().astype(np.float64)
+    rows[5, 3] = np.nan
+    with pytest.raises(DataError, match="row 5, column 3"):
+        train(rows, visible="gaussian", n_hidden=4)
 
 
 def test_shards_made_before_are_the_same_as_shards_made_on_the_way(tmp_path: Path) -> None:

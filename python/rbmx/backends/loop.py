@@ -6,6 +6,7 @@ The arithmetic is NumPy in float64 and the specification of csrc/cpu/train_minib
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from rbmx.params import PARAMETERS, RBMParams
 from rbmx.rng import Key, uniform
 from rbmx.units.gaussian import LOG_VARIANCE_LIMIT
 
-__all__ = ["Before", "Phase", "PhaseBackend", "move", "require_usable", "sampled_phases", "train_in_python"]
+__all__ = ["Phase", "PhaseBackend", "move", "one_by_one", "require_usable", "sampled_phases", "train_in_python"]
 
 LARGEST_PARAMETER = 2047.0
 LOG_VARIANCE_RATE = 0.1  # with the slope clipped to 1, a log variance moves by at most a tenth of the rate
@@ -75,7 +76,7 @@ def require_usable(backend: Backend, params: RBMParams) -> None:
             raise ArithmeticError("the sum of a unit's weights passed 2047")
 
 
-class Before:
+class _Before:
     """Parameters and moments as they are now, to be given back by a run that diverges."""
 
     def __init__(self, params: RBMParams, state: State) -> None:
@@ -89,25 +90,23 @@ class Before:
                 getattr(live, name)[...] = getattr(copy, name)
 
 
-def train_in_python(
-    backend: PhaseBackend,
+def one_by_one(
+    learn: Callable[[NDArray[np.int64], int], None],
     params: RBMParams,
-    rows: Rows,
     batches: Batches,
     state: State,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Minibatches one by one; as Backend.train."""
-    before = Before(params, state)
+    """The minibatches in turn, each told to `learn` by its rows and its number in the life of the model.
+
+    An ArithmeticError of learn is a run that diverged: parameters and moments are given back.
+    """
+    before = _Before(params, state)
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):
         start = batch * batches.batch_size
-        chosen = rows[batches.order[start : start + batches.batch_size]]
-        step = batches.first_step + batch
         try:
-            positive, negative = _phases(backend, params, chosen, batches, state, step)
-            _learn(params, positive, negative, batches, state, step)
-            require_usable(backend, params)
+            learn(batches.order[start : start + batches.batch_size], batches.first_step + batch)
         except ArithmeticError:
             before.restore()
             return Outcome("diverged", batch + 1)
@@ -117,6 +116,24 @@ def train_in_python(
         except BaseException as error:
             return Outcome("interrupted", batch + 1, error)
     return Outcome("done", count)
+
+
+def train_in_python(
+    backend: PhaseBackend,
+    params: RBMParams,
+    rows: Rows,
+    batches: Batches,
+    state: State,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Minibatches one by one; as Backend.train."""
+
+    def learn(chosen: NDArray[np.int64], step: int) -> None:
+        positive, negative = _phases(backend, params, rows[chosen], batches, state, step)
+        _learn(params, positive, negative, batches, state, step)
+        require_usable(backend, params)
+
+    return one_by_one(learn, params, batches, state, progress)
 
 
 def _phases(

@@ -32,6 +32,8 @@ SETTINGS = (
     "persistent",
     "momentum",
     "momentum_rule",
+    "optimizer",
+    "centering",
     "outer_momentum",
     "weight_decay",
     "merge",
@@ -128,7 +130,11 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="each shard takes whole batches (default: batch / shards rows)",
     )
-    group.add_argument("--lr", type=number(above=0), help="learning rate, of one place")
+    group.add_argument("--optimizer", choices=["sgd", "nesterov", "adam", "rmsprop"], help="(default sgd)")
+    group.add_argument("--lr", type=number(above=0), help="learning rate, of one place (default the optimizer's)")
+    group.add_argument(
+        "--centering", type=number(least=0), metavar="RATE", help="centred gradients, as of rbmx fit (default 0: plain)"
+    )
     group.add_argument("--rate-scale", choices=["none", "sqrt", "shards"], help="of the shards' rate (default none)")
     group.add_argument(
         "--schedule", choices=["constant", "linear"], help="of the rate over the rounds (default linear)"
@@ -141,7 +147,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--momentum-rule",
         choices=["average", "keep", "reset"],
-        help="what becomes of velocities between rounds (default average)",
+        help="what becomes of velocities between rounds (default average; adam and rmsprop: reset)",
     )
     group.add_argument("--weight-decay", type=number(least=0), help="L2 penalty (default 0)")
     group.add_argument("--init-std", type=number(least=0), help="of new weights (default 0.01)")

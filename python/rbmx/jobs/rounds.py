@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rbmx.arguments import number, whole_number
+from rbmx.arguments import items, number, whole_number
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Encoding
 from rbmx.data.opening import UNSET, Unset
@@ -25,8 +25,10 @@ from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import PCD, Sampler, sampler_from
-from rbmx.training import L2, SGD, LinearDecay, TrainConfig
+from rbmx.training import L2, LinearDecay, TrainConfig
 from rbmx.training.config import MAX_BATCH
+from rbmx.training.optimizers import Optimizer, optimizer_from
+from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
 from rbmx.training.starting import start_at_data
 
@@ -44,13 +46,16 @@ def job_settings(
     local_epochs: int = 1,
     batch_size: int = 100,
     split_batch: bool = True,
-    lr: float = 0.05,
+    lr: float | None = None,
     rate_scale: Literal["none", "sqrt", "shards"] = "none",
     sampler: Sampler | str = "pcd",
     k: int | None = None,
     persistent: bool | None = None,
-    momentum: float = 0.0,
+    optimizer: Optimizer | str = "sgd",
+    momentum: float | None = None,
+    penalties: Sequence[Penalty] = (),
     weight_decay: float = 0.0,
+    centering: float = 0.0,
     schedule: Schedule | None = LINEAR,
     shuffle: bool = True,
     seed: int = 0,
@@ -66,18 +71,20 @@ def job_settings(
         batch_size: of one place.
         split_batch: a shard takes batch_size / shards rows a minibatch, so that it makes as many updates a pass as one
             place would, but not fewer than 12; False: batch_size.
-        lr: learning rate of one place; where 12 rows a shard make the batch of all shards larger than batch_size, the
-            rate grows as it does.
+        lr: learning rate of one place, None: the optimizer's own; where 12 rows a shard make the batch of all shards
+            larger than batch_size, the rate grows as it does.
         rate_scale: the shards' rate is multiplied with 1 ("none"), the root of shards ("sqrt") or their number.
         sampler, k, persistent: as in RBM.fit; PCD without a number of chains keeps twice as many in each shard as
             its minibatch has rows: the small minibatches of many shards need the better negative phase.
-        momentum, weight_decay, schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
+        optimizer, momentum, penalties, weight_decay: as in RBM.fit; the moments of Adam and RMSProp start anew in each
+            round (momentum_rule="reset").
+        centering: as in TrainConfig, 0: plain gradients; offsets start at the shard's rows in each round.
+        schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
         others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
     """
     whole = {"shards": shards, "rounds": rounds, "local_epochs": local_epochs, "batch_size": batch_size}
     for name, value in whole.items():
         whole_number(name, value)
-    number("lr", lr)
     if shards < 1:
         raise ValueError(f"shards: expected 1 or more, got {shards}")
     if rate_scale not in RATE_SCALES:
@@ -87,13 +94,17 @@ def job_settings(
         sampler = "cd"
     rows = max(min(SMALLEST_BATCH, batch_size), round(batch_size / shards)) if split_batch else batch_size
     larger = max(1.0, rows * shards / batch_size) if split_batch else 1.0
+    chosen = optimizer_from(optimizer, lr=lr, momentum=momentum)
+    if chosen.update(1.0).has_squares:
+        others.setdefault("momentum_rule", "reset")
+    decay = [L2(weight_decay)] if number("weight_decay", weight_decay) else []
     config = TrainConfig(
-        centering=0.0,
+        centering=centering,
         epochs=rounds * local_epochs,
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
-        optimizer=SGD(lr * larger * shards ** RATE_SCALES[rate_scale], momentum),
-        penalties=(L2(number("weight_decay", weight_decay)),) if weight_decay else (),
+        optimizer=replace(chosen, lr=chosen.lr * larger * shards ** RATE_SCALES[rate_scale]),
+        penalties=(*items("penalties", penalties, "penalties"), *decay),
         schedule=schedule,
         shuffle=shuffle,
         seed=seed,

@@ -9,8 +9,7 @@ from typing import Any, Literal
 from rbmx.arguments import check_types
 from rbmx.data.encoding import Encoding, Kind
 from rbmx.samplers import CD, PCD
-from rbmx.training import SGD, TrainConfig
-from rbmx.training.penalties import in_python
+from rbmx.training import L2, SGD, TrainConfig
 
 __all__ = ["JobSettings"]
 
@@ -37,7 +36,8 @@ class JobSettings:
             contrastive divergence step over all their rows, and a round is one update of the weights.
         weighting: "rows": a shard counts as its rows do; "uniform": all count alike.
         momentum_rule: what becomes of the shards' velocities: "average": one, averaged as the weights are; "keep": each
-            shard goes on with its own; "reset": each round begins at rest.
+            shard goes on with its own; "reset": each round begins at rest, which Adam and RMSProp must. Offsets of
+            centred gradients, and the mean activities of Sparsity, begin at the shard's rows in every round.
         outer_momentum: of the averaged weights: they move by outer_momentum times their last move, plus the change
             that the average asks for.
         kind: what the data are, as the driver found: "bits" or "real"; frozen layers come after.
@@ -76,14 +76,24 @@ class JobSettings:
         config = self.config
         if not isinstance(config.sampler, CD | PCD):
             raise ValueError(f"sampler: shards train by CD or PCD, got {config.sampler}")
-        if not isinstance(config.optimizer, SGD) or config.centering or in_python(config.penalties):
-            raise ValueError("config: shards train by SGD on plain gradients, with L1 and L2 alone")
         if self.merge == "gradient":
             self._check_gradient()
+        elif config.update(1.0).has_squares and self.momentum_rule != "reset":
+            raise ValueError(
+                f"momentum_rule: the moments of {type(config.optimizer).__name__} belong to the weights of one shard "
+                f"and start anew in each round; expected 'reset', got {self.momentum_rule!r}"
+            )
 
     def _check_gradient(self) -> None:
         if not isinstance(self.config.sampler, CD):
             raise ValueError('sampler: merge="gradient" restarts its chains at the data each round; expected CD(k)')
+        config = self.config
+        plain = isinstance(config.optimizer, SGD) and not config.optimizer.nesterov and not config.centering
+        if not plain or not all(isinstance(penalty, L2) for penalty in config.penalties):
+            raise ValueError(
+                'config: merge="gradient" makes one step of SGD along the plain gradient, with L2 alone; '
+                'other optimizers, penalties and centering need merge="average"'
+            )
         if self.local_epochs != 1:
             raise ValueError(f'local_epochs: merge="gradient" makes one pass a round, got {self.local_epochs}')
 

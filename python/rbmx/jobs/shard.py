@@ -19,6 +19,8 @@ from rbmx.errors import DivergedError
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
+from rbmx.training.penalties import dropout, in_python
+from rbmx.training.starting import initial_offsets
 
 __all__ = ["FIXED_POINT", "ShardResult", "ShardState", "Statistics", "shard_key", "shard_statistics", "train_shard"]
 
@@ -34,7 +36,7 @@ class ShardState:
 
     Attributes:
         chains: hidden states of its persistent chains, None for CD.
-        velocity: of its own updates, None without momentum.
+        velocity: of its own updates, None without momentum or where it starts anew in each round.
     """
 
     chains: Rows | None = None
@@ -99,7 +101,7 @@ def train_shard(
     config = settings.config
     params = weights.copy()
     backend = backend_for(params, config.engine, reproducible=True)
-    kept = _begin(state, params, settings, key)
+    kept = _begin(state, params, settings, key, rows)
     noise, shuffle = key.fold_in(Purpose.TRAINING), key.fold_in(Purpose.SHUFFLE)
     step = 0
     for epoch in range(settings.local_epochs):
@@ -112,6 +114,8 @@ def train_shard(
             config.update(rate),
             noise,
             step,
+            penalties=in_python(config.penalties),
+            dropout=dropout(config.penalties),
         )
         outcome = backend.train(params, rows, batches, kept, _from(step, report))
         if outcome.exception is not None:
@@ -159,8 +163,8 @@ def _from(step: int, report: Report | None) -> Report | None:
     return None if report is None else lambda done: report(step + done)
 
 
-def _begin(state: ShardState, params: RBMParams, settings: JobSettings, key: Key) -> State:
-    """Chains and velocity to start the round with, in memory of their own."""
+def _begin(state: ShardState, params: RBMParams, settings: JobSettings, key: Key, rows: Rows) -> State:
+    """Chains, moments and offsets to start the round with, in memory of their own."""
     config = settings.config
     chains = state.chains
     if chains is None:
@@ -169,7 +173,9 @@ def _begin(state: ShardState, params: RBMParams, settings: JobSettings, key: Key
         chains = PackedBits(chains.words.copy(), chains.n_units)
     else:
         chains = chains.copy()
-    velocity = None
-    if config.update(1.0).has_velocity:
+    velocity, update = None, config.update(1.0)
+    if update.has_velocity:
         velocity = params.zeros() if state.velocity is None else state.velocity.copy()
-    return State(velocity, chains)
+    squares = params.zeros() if update.has_squares else None
+    offsets = initial_offsets(params, [rows], config.engine) if config.centering else None
+    return State(velocity, chains, squares, offsets)

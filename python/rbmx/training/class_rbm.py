@@ -194,17 +194,15 @@ def gradient(
     Returns:
         Where the chains stand; None: there are none.
     """
-    known = labels != UNLABELLED
-    scale = rate / len(x)
+    scale, known = rate / len(x), labels != UNLABELLED
     share = (scale * np.where(known, objective.generative, objective.unlabelled)).astype(x.dtype)[:, None]
     inputs = x @ params.weight.T
     inputs += params.hidden_bias
-    target = np.zeros((len(x), params.n_classes), x.dtype)
+    target = np.zeros((len(x), params.n_classes), x.dtype)  # the classes that a row stands for
     target[known, labels[known]] = 1
-    hidden = np.empty_like(inputs)
+    hidden, active = np.empty_like(inputs), np.zeros(params.n_hidden, x.dtype)
     out.class_weight[...] = 0
     out.class_bias[...] = 0
-    active = np.zeros(params.n_hidden, x.dtype)
     left = _left(key, LEFT, inputs.shape, dropout, x.dtype)
     for rows in _blocks(params, len(x)):
         kept = None if left is None else left[rows]
@@ -217,7 +215,7 @@ def gradient(
         if kept is not None:
             means *= kept
         hidden[rows] += _add(objective.discriminative * scale * (q - posterior), means, out)
-    visible_share = share
+    n_rows = len(x)
     if share.any():
         start = chains
         if start is None:
@@ -230,20 +228,33 @@ def gradient(
         one_hot = np.eye(params.n_classes, dtype=x.dtype)[y1]
         out.class_weight += h1.T @ one_hot
         out.class_bias += (against * one_hot).sum(axis=0)
-        hidden, x, visible_share = (np.concatenate(pair) for pair in ((hidden, h1), (x, x1), (share, against)))
+        hidden, x, share = (np.concatenate(pair) for pair in ((hidden, h1), (x, x1), (share, against)))
     hidden.sum(axis=0, out=out.hidden_bias)
-    np.matmul(visible_share[:, 0], x, out=out.visible_bias)
+    np.matmul(share[:, 0], x, out=out.visible_bias)
     if offsets is None:
         np.matmul(hidden.T, x, out=out.weight)
-        return chains
+    else:
+        offsets.hidden += offsets.rate * (active / n_rows - offsets.hidden)
+        _centre(out, hidden, x, share, offsets)
+    return chains
+
+
+def _centre(out: ClassRBMParams, hidden: Floats, x: Floats, share: Floats, offsets: ClassOffsets) -> None:
+    """From the slopes of biases and U to centred ones, and the centred slope of W (rbmx.backends.loop.centred).
+
+    Args:
+        out: has the plain slopes but for W.
+        hidden: what each row of x adds to the slope of c, (rows, n_hidden).
+        x: (rows, n_visible).
+        share: what each row counts in the slope of b, (rows, 1).
+        offsets: mu, nu and lambda.
+    """
     mu, nu, lam = offsets.visible, offsets.classes, offsets.hidden
-    lam += offsets.rate * (active / len(labels) - lam)
-    np.matmul((hidden - visible_share * lam).T, x - mu, out=out.weight)
+    np.matmul((hidden - share * lam).T, x - mu, out=out.weight)
     out.class_weight -= np.outer(out.hidden_bias, nu) + np.outer(lam, out.class_bias)
     out.visible_bias -= lam @ out.weight
     out.class_bias -= lam @ out.class_weight
     out.hidden_bias -= out.weight @ mu + out.class_weight @ nu
-    return chains
 
 
 def sample(params: ClassRBMParams, n: int, steps: int, key: Key, labels: Labels | None = None) -> tuple[Floats, Labels]:

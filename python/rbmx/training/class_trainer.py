@@ -40,7 +40,7 @@ __all__ = ["ClassConfig", "ClassRecord", "ClassTrainer", "class_log_probabilitie
 LARGEST_BIAS = 2047.0
 MONITOR_ROWS = 1000
 SCORED_ROWS = 1000  # whose classes are told at once
-AVERAGED = 10  # minibatches from one moment of the sliding mean of parameters to the next
+AVERAGED = 10  # minibatches that the sliding mean of parameters takes in at once
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ def labelled_rows(
             f"{dataset.name}: expected rows of {params.n_visible} values (n_visible), got {dataset.n_visible}"
         )
     rows = dataset.load()
+    if not len(rows):
+        raise DataError(f"{dataset.name}: expected at least one row")
     found = np.asarray(labels)
     if found.shape != (len(rows),):
         raise DataError(f"labels: expected one for each of {len(rows)} rows, got {found.shape}")
@@ -158,6 +160,8 @@ def labelled_rows(
         row = int(bad.argmax())
         hint = "; -1, of a row without a label, needs a weight beta" if found[row] == UNLABELLED else ""
         raise DataError(f"labels: row {row}: expected 0 to {params.n_classes - 1}, got {found[row]}{hint}")
+    if (found == UNLABELLED).all():
+        raise DataError("labels: expected at least one that is known, all are -1")
     return rows, found.astype(np.int64)
 
 
@@ -202,7 +206,7 @@ class ClassTrainer:
         self._callbacks = require_callbacks(callbacks)
         self._progress = sys.stderr.isatty() if progress is None else progress
         self._key = Key(config.seed)
-        self._step = 0
+        self._step = self._averaged = 0  # minibatches so far, and those in the sliding mean
         self._live = params.copy() if config.averaging else params
         self._slope, self._velocity = params.zeros(), params.zeros() if config.optimizer.momentum else None
         self._offsets = self._initial_offsets() if config.centering else None
@@ -244,18 +248,20 @@ class ClassTrainer:
 
     def _run_epoch(self, epoch: int) -> ClassRecord:
         config, n = self.config, len(self._rows)
-        started, before = time.perf_counter(), self._live.copy()
+        started, before = time.perf_counter(), (self._live.copy(), self.params.copy())
         rate = config.learning_rate(epoch)
         key = self._key.fold_in(Purpose.SHUFFLE).fold_in(epoch)
         order = permutation(n, key) if config.shuffle else np.arange(n)
         for start in range(0, n, config.batch_size):
             self._learn(order[start : start + config.batch_size], rate)
             if not np.abs(self._live.hidden_bias).max() <= LARGEST_BIAS:
-                _copy(before, self._live)
+                for kept, params in zip(before, (self._live, self.params), strict=True):
+                    _copy(kept, params)
                 raise DivergedError(
                     f"weights diverged at minibatch {self._step} (epoch {epoch + 1}) with learning rate {rate:g}: "
                     "a hidden bias passed 2047; lower the learning rate"
                 )
+        self._average()
         seconds = time.perf_counter() - started
         known = np.flatnonzero(self._labels != UNLABELLED)[:MONITOR_ROWS]
         seen = self._measure(self._rows[known], self._labels[known])
@@ -290,12 +296,19 @@ class ClassTrainer:
                 velocity += change
                 change = change + momentum * velocity if config.optimizer.nesterov else velocity
             parameter += change
-        if config.averaging and self._step % AVERAGED == 0:
-            # a young mean remembers what there was, not the start
-            left = min(config.averaging**AVERAGED, self._step / (self._step + 10 * AVERAGED))
-            for name in live.names:
-                mean = getattr(self.params, name)
-                mean += np.float32(1 - left) * (getattr(live, name) - mean)
+        if self._step % AVERAGED == 0:
+            self._average()
+
+    def _average(self) -> None:
+        """Take the minibatches since the last time into the sliding mean, as many of the last parameters."""
+        steps, self._averaged = self._step - self._averaged, self._step
+        if not (self.config.averaging and steps):
+            return
+        # a young mean forgets faster: it shall not remember the start
+        left = min(self.config.averaging**steps, self._step / (self._step + 10 * steps))
+        for name in self.params.names:
+            mean = getattr(self.params, name)
+            mean += np.float32(1 - left) * (getattr(self._live, name) - mean)
 
     def _measure(self, rows: Rows, labels: NDArray[np.int64]) -> tuple[float, float]:
         """Share of rows misclassified, and mean of -log p(y | x)."""

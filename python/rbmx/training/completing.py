@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbmx.backends import Backend, Batches, Outcome, Rows, State, as_array
 from rbmx.backends.base import Progress
-from rbmx.backends.loop import Before
+from rbmx.backends.loop import one_by_one
 from rbmx.data import Dataset
 from rbmx.errors import DataError
 from rbmx.params import RBMParams
@@ -35,25 +36,15 @@ def train_completing(
     as ever.
     """
     noise = batches.key.fold_in((1 << 32) + Purpose.CLAMPED)  # beyond the numbers of minibatches
-    values, before = as_array(rows), Before(params, state)
-    count = -(-len(batches.order) // batches.batch_size)
-    for batch in range(count):
-        start = batch * batches.batch_size
-        chosen = values[batches.order[start : start + batches.batch_size]]
-        step = batches.first_step + batch
-        completed = complete(backend, params, chosen, clamped_steps, noise.fold_in(step))
+    values = as_array(rows)
+
+    def learn(chosen: NDArray[np.int64], step: int) -> None:
+        completed = complete(backend, params, values[chosen], clamped_steps, noise.fold_in(step))
         one = replace(batches, order=np.arange(len(chosen)), first_step=step)
-        outcome = backend.train(params, completed, one, state)
-        if outcome.name == "diverged":
-            before.restore()
-        if outcome.name != "done":
-            return Outcome(outcome.name, batch + 1, outcome.exception)
-        try:
-            if progress is not None:
-                progress(batch + 1)
-        except BaseException as error:
-            return Outcome("interrupted", batch + 1, error)
-    return Outcome("done", count)
+        if backend.train(params, completed, one, state).name == "diverged":
+            raise ArithmeticError("a minibatch of completed rows diverged")
+
+    return one_by_one(learn, params, batches, state, progress)
 
 
 def require_known_columns(dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Where training begins: visible biases, and learned variances, under which units alone are distributed as the data."""
+"""Where training begins: biases and variances under which visible units alone are distributed as the data, offsets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rbmx.backends import Rows, as_array
+from rbmx.backends import Offsets, Rows, as_array, backend_for
 from rbmx.errors import DataError
 from rbmx.params import RBMParams
-from rbmx.training.measuring import BIAS_ROWS, log_odds
+from rbmx.training.measuring import BIAS_ROWS, log_odds, means
 from rbmx.units.base import Real
 
-__all__ = ["start_at_data"]
+__all__ = ["initial_offsets", "start_at_data"]
 
 LARGEST_BIAS = 2047.0
 
@@ -50,6 +50,14 @@ def start_at_data(params: RBMParams, blocks: Iterable[Rows], name: str = "data")
             f"and biases lie within {LARGEST_BIAS:g}: subtract the mean from the column, or scale it"
         )
     params.visible_bias[...] = bias
+
+
+def initial_offsets(params: RBMParams, blocks: Iterable[Rows], engine: str = "auto") -> Offsets:
+    """Where the offsets of centred gradients start: the data's means, and those of the hidden units given them."""
+    mean = means(blocks)[None, :]
+    visible = params.visible_unit.statistic(mean.astype(np.float64))[0].astype(np.float32)
+    backend = backend_for(params, engine, reproducible=True)  # BLAS would vary by machine
+    return Offsets(visible, backend.hidden_mean(params, mean)[0])
 
 
 def _moments(blocks: Iterable[Rows]) -> tuple[Real, Real, Real]:

@@ -9,8 +9,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from rbmx.backends import Batches, Memory, NegativePhase, Offsets, Outcome, Rows, State, backend_for, trains_natively
 from rbmx.bits import PackedBits
 from rbmx.data import Dataset, open_source
@@ -25,9 +23,9 @@ from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import EpochRecord
 from rbmx.training.interrupt import DeferredInterrupt
-from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, means, reconstruction_and_energy
+from rbmx.training.measuring import VALIDATION_ROWS, first_rows, leading_blocks, reconstruction_and_energy
 from rbmx.training.penalties import ACTIVITY, Sparsity, dropout, in_python
-from rbmx.training.starting import start_at_data
+from rbmx.training.starting import initial_offsets, start_at_data
 from rbmx.training.state import TrainState
 
 __all__ = ["TrainResult", "Trainer", "train"]
@@ -289,11 +287,7 @@ class Trainer:
         return sampler.initial_memory(self.params, self.config.batch_size, key.fold_in(Purpose.CHAINS))
 
     def _initial_offsets(self) -> Offsets:
-        """The data's means, and those of the hidden units given them."""
-        mean = means(leading_blocks(self.dataset))[None, :]
-        visible = self.params.visible_unit.statistic(mean.astype(np.float64))[0].astype(np.float32)
-        backend = backend_for(self.params, self.config.engine, reproducible=True)  # BLAS would vary by machine
-        return Offsets(visible, backend.hidden_mean(self.params, mean)[0])
+        return initial_offsets(self.params, leading_blocks(self.dataset), self.config.engine)
 
     def _resumed(self, state: TrainState) -> TrainState:
         config = self.config

@@ -1,4 +1,4 @@
-"""Deep models on a real Hadoop of one node: the weights of one process, for stacks, gradients and the paper's scripts."""
+"""Deep models on a real Hadoop of one node: the weights of one process, for stacks, gradients, the paper's scripts."""
 
 from __future__ import annotations
 

@@ -35,11 +35,10 @@ def digests(outcome: StackOutcome) -> list[str]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"propagate": "sample"},
         {"fine_tune": "autoencoder", "propagate": "mean"},
-        {"fine_tune": "classifier", "n_classes": 2, "labels": LABELS},
+        {"fine_tune": "classifier", "n_classes": 2, "labels": LABELS, "propagate": "sample", "rounds": 1},
     ],
-    ids=["layers alone", "autoencoder", "classifier"],
+    ids=["autoencoder", "classifier"],
 )
 def test_runners_give_the_same_bytes(changes: dict[str, Any]) -> None:
     inline, local = train(**changes), train(**changes, runner="local")
@@ -84,6 +83,34 @@ def test_layers_are_averaged_by_rows() -> None:
     rows = stripes()
     uneven = train([rows[:1], rows[1:]], rounds=1, shards=2, weighting="rows")
     assert uneven.history[0].rows == 120
+
+
+def test_no_layer_shard_or_round_shares_its_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of training, of what is handed up, and of tuning: 3 shards, 2 rounds of 2 layers."""
+    from rbmx.jobs import stack_work
+
+    seen: list[int] = []
+    train_shard, ascend, fine_tune = stack_work.train_shard, stack_work.ascend, stack_work.fine_tune
+
+    def training(layer: Any, state: Any, rows: Any, plan: Any, key: Any, **named: Any) -> Any:
+        seen.append(key.seed)
+        return train_shard(layer, state, rows, plan, key, **named)
+
+    def ascending(*given: Any, seed: int, **named: Any) -> Any:
+        seen.append(seed)
+        return ascend(*given, seed=seed, **named)
+
+    def tuning(*given: Any, seed: int, **named: Any) -> Any:
+        seen.append(seed)
+        return fine_tune(*given, seed=seed, **named)
+
+    monkeypatch.setattr(stack_work, "train_shard", training)
+    monkeypatch.setattr(stack_work, "ascend", ascending)
+    monkeypatch.setattr(stack_work, "fine_tune", tuning)
+    train(propagate="sample")
+    assert len(seen) == len(set(seen)) == 3 * 2 * (2 + 1)
+    train(propagate="sample", seed=8, fine_tune="autoencoder")
+    assert len(seen) == len(set(seen)) == 18 + 3 * (3 + 2)
 
 
 def test_the_net_of_a_stack_learns_labels() -> None:

@@ -78,13 +78,6 @@ def test_one_shard_trains_each_layer_on_what_the_one_below_hands_up() -> None:
     assert second.weight.any()
 
 
-def test_layers_are_averaged_by_rows() -> None:
-    """Shards of 1 and 119 rows: the average is the larger one's, but for a hundredth."""
-    rows = stripes()
-    uneven = train([rows[:1], rows[1:]], rounds=1, shards=2, weighting="rows")
-    assert uneven.history[0].rows == 120
-
-
 def test_no_layer_shard_or_round_shares_its_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of training, of what is handed up, and of tuning: 3 shards, 2 rounds of 2 layers."""
     from rbmx.jobs import stack_work

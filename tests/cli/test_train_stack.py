@@ -55,7 +55,7 @@ def test_a_job_goes_on_from_its_output(table: Path, tmp_path: Path) -> None:
     reading = ["train-stack", str(table), "--label", "first"]
     assert main([*reading, *WORDS, "--rounds", "2", "-o", str(twice)]) == 0
     assert main([*reading, *WORDS, "-o", str(once)]) == 0
-    assert main([*reading, "--resume", "--rounds", "2", "--shards", "3", "-o", str(once)]) == 0
+    assert main([*reading, "--resume", "--rounds", "2", "-o", str(once)]) == 0
     assert load_stack_round(once).number == load_stack_round(twice).number == 2
 
 

@@ -61,7 +61,7 @@ def test_a_job_that_stops_and_goes_on_is_the_one_that_does_not_stop(tmp_path: Pa
     with pytest.raises(Enough):
         train(**plan, checkpoint=kept, on_round_end=stop)
     assert load_stack_round(kept).number == 1
-    rest = train_stack(stripes(), resume=kept, rounds=3, shards=3)
+    rest = train_stack(stripes(), resume=kept, rounds=3)
     assert digests(rest) == digests(whole)
     assert [record.loss for record in rest.history] == [record.loss for record in whole.history]
 
@@ -191,6 +191,10 @@ def test_a_resumed_job_keeps_its_settings(tmp_path: Path) -> None:
     train(checkpoint=kept, rounds=1)
     with pytest.raises(ValueError, match="resume: the earlier job's settings hold"):
         train_stack(stripes(), resume=kept, lr=0.1)
+    with pytest.raises(ValueError, match="shards: the job was begun with 3, got 4"):
+        train_stack(stripes(), resume=kept, shards=4)
+    with pytest.raises(ValueError, match="resume: the job was begun with values as they are"):
+        train_stack(stripes() / np.float32(2), resume=kept)
     with pytest.raises(ValueError, match="sizes: expected the units of each level, or resume="):
         train_stack(stripes())
     plain = tmp_path / "plain.safetensors"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+import rbmx
 
 FIGURE_5 = """\
 if __name__ == '__main__':
@@ -59,6 +64,13 @@ def run(folder: Path, script: str, *words: str, timeout: float = 300, **environm
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr, _content(kept))
+
+
+def digits(path: Path, split: str, rows: int | None = None) -> None:
+    """MNIST as the paper has it: the label, then 784 grey levels."""
+    images, labels = rbmx.data.mnist(split)
+    with open(path, "w", newline="") as stream:
+        csv.writer(stream).writerows(np.column_stack([labels, images])[:rows].tolist())
 
 
 def _content(kept: Path) -> bytes:

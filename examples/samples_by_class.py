@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import torch
 
 import rbmx
+from rbmx.report.images import save_tiles
 
 
 def main() -> None:
@@ -15,16 +15,14 @@ def main() -> None:
     images, labels = rbmx.data.mnist("train")
     test, test_labels = rbmx.data.mnist("test")
     network = rbmx.DBN([784, 500, 500], n_classes=10, seed=0)
-    network.fit(
-        images[:10000] > 127, labels[:10000], epochs=10, lr=0.1, per_layer=[{}, {"persistent": True, "lr": 0.02}]
-    )
+    top = {"persistent": True, "lr": 0.05, "schedule": rbmx.LinearDecay()}  # chains, so that it dreams well
+    network.fit(images[:20000] > 127, labels[:20000], epochs=10, lr=0.1, per_layer=[{}, top])
     print(f"read right: {network.score(test > 127, test_labels):.3f} of the test images")
     asked = np.repeat(np.arange(10), 10)
-    digits = network.sample(100, steps=200, label=asked, seed=1, mean=True)
+    digits = network.sample(100, steps=300, label=asked, seed=1, mean=True)
     print(f"written as asked: {int((network.predict(digits > 0.5).numpy() == asked).sum())} of 100")
     if len(sys.argv) > 1:
-        picture = digits.reshape(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
-        torch.save(picture, sys.argv[1])
+        save_tiles(sys.argv[1], digits.numpy(), (28, 28), columns=10)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def test_differentiable_methods_compile_to_one_graph_with_their_gradients(name):
 @pytest.mark.parametrize("hidden", ["relu", "spin"])
 def test_every_unit_type_compiles_and_samples(visible, hidden):
     rbm = machine(visible, hidden)
-    h = rbm.sample_hidden(torch.zeros(3, 6), seed=1)
+    h = rbm.sample_hidden(rbm.sample(3, steps=1, seed=0), seed=1)
     v = rbm.sample_visible(h, seed=2)
     compiled = torch.compile(rbm.free_energy, backend=BACKEND, fullgraph=True)
     torch.testing.assert_close(compiled(v), rbm.free_energy(v))

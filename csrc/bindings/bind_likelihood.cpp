@@ -9,6 +9,7 @@
 
 #include "bindings/arguments.h"
 #include "bindings/session.h"
+#include "bindings/units.h"
 #include "bindings/watcher.h"
 #include "ref/ref.h"
 
@@ -27,9 +28,9 @@ namespace {
 py::array anneal(const py::array& weight, const py::array& visible_bias,
                  const py::array& hidden_bias, const py::array& base_bias, const py::array& betas,
                  const py::array& visible, std::pair<std::uint32_t, std::uint32_t> key,
-                 std::int64_t first_row, std::uint32_t step, const py::object& progress,
-                 bool reference) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+                 std::int64_t first_row, std::uint32_t step, const OwnedUnits& units,
+                 const py::object& progress, bool reference) {
+  const Model m = model(weight, visible_bias, hidden_bias, units);
   const auto base = checked<float>(base_bias, "base_bias", {m.n_visible});
   const auto inverse = checked<double>(betas, "betas", {-1});
   for (py::ssize_t k = 0; k < inverse.size(); ++k) {
@@ -105,8 +106,8 @@ double log_partition(const py::array& weight, const py::array& bias, const py::a
 void bind_likelihood(py::module_& m) {
   m.def("anneal", &anneal, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
         py::arg("base_bias"), py::arg("betas"), py::arg("visible"), py::kw_only(), py::arg("key"),
-        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("progress") = py::none(),
-        py::arg("reference") = false);
+        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("units") = OwnedUnits(),
+        py::arg("progress") = py::none(), py::arg("reference") = false);
   m.def("pseudo_log_likelihood", &pseudo_log_likelihood, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("visible"), py::kw_only(), py::arg("reference") = false);
   m.def("log_partition", &log_partition, py::arg("weight"), py::arg("bias"), py::arg("other_bias"),

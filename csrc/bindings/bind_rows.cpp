@@ -5,6 +5,7 @@
 
 #include "bindings/arguments.h"
 #include "bindings/session.h"
+#include "bindings/units.h"
 #include "ref/ref.h"
 
 namespace rbmx {
@@ -23,8 +24,9 @@ std::int64_t units_out(const Model& m, Side s) {
 }
 
 py::array mean(const py::array& weight, const py::array& visible_bias, const py::array& hidden_bias,
-               const std::string& side_name, const py::array& given, bool reference) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+               const std::string& side_name, const py::array& given, const OwnedUnits& units,
+               bool reference) {
+  const Model m = model(weight, visible_bias, hidden_bias, units);
   const Side s = side(side_name);
   const Bits in = bits(given, "given", units_in(m, s));
   Array<float> out({in.rows, units_out(m, s)});
@@ -39,8 +41,9 @@ py::array mean(const py::array& weight, const py::array& visible_bias, const py:
 
 py::array sample(const py::array& weight, const py::array& visible_bias,
                  const py::array& hidden_bias, const std::string& side_name, const py::array& given,
-                 KeyWords key, std::int64_t first_row, std::uint32_t step, bool reference) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+                 KeyWords key, std::int64_t first_row, std::uint32_t step, const OwnedUnits& units,
+                 bool reference) {
+  const Model m = model(weight, visible_bias, hidden_bias, units);
   const Side s = side(side_name);
   const Bits in = bits(given, "given", units_in(m, s));
   const Place at = place(key, first_row, step);
@@ -56,50 +59,58 @@ py::array sample(const py::array& weight, const py::array& visible_bias,
   return out;
 }
 
-struct DenseResult {
-  Array<float> means;
-  Array<std::uint64_t> samples;
-};
-
-DenseResult run_dense(const py::array& weight, const py::array& visible_bias,
-                      const py::array& hidden_bias, const std::string& side_name,
-                      const py::array& given, const Place& at, bool canonical, bool sampling) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+// of real-valued rows: means, or samples, which are bits of Bernoulli units and values of others
+py::array run_dense(const py::array& weight, const py::array& visible_bias,
+                    const py::array& hidden_bias, const std::string& side_name,
+                    const py::array& given, const Place& at, const OwnedUnits& units,
+                    bool canonical, bool sampling, bool reference) {
+  const Model m = real_parameters(weight, visible_bias, hidden_bias, units, false);
   const Side s = side(side_name);
   const auto in = checked<float>(given, "given", {-1, units_in(m, s)});
   const Reals rows = {in.data(), in.shape(0), units_in(m, s)};
   const std::int64_t n_out = units_out(m, s);
-  DenseResult result = {Array<float>({rows.rows, n_out}),
-                        Array<std::uint64_t>({sampling ? rows.rows : 0, words_for(n_out)})};
-  std::fill_n(result.samples.mutable_data(), result.samples.size(), 0);
-  const MutableBits samples = sampling ? mutable_bits(result.samples, "out", n_out) : MutableBits{};
-  float* means = result.means.mutable_data();
-  const py::gil_scoped_release release;
-  Team threads = team(work(m, rows.rows));
-  kernels().mean_dense(threads, m, s, rows, at, canonical ? Product::canonical : Product::blas,
-                       means, samples);
-  return result;
+  const bool bits =
+      sampling && (s == Side::hidden ? m.units.hidden : m.units.visible) == Unit::bernoulli;
+  Array<float> values({bits ? 0 : rows.rows, n_out});
+  Array<std::uint64_t> words({bits ? rows.rows : 0, words_for(n_out)});
+  std::fill_n(words.mutable_data(), words.size(), 0);
+  float* out = values.mutable_data();
+  Samples samples = {};
+  if (bits) samples.bits = mutable_bits(words, "out", n_out);
+  if (sampling && !bits) samples = {{}, out, n_out};
+  float* means = sampling ? nullptr : out;
+  {
+    const py::gil_scoped_release release;
+    Team threads = team(work(m, rows.rows));
+    reference
+        ? ref::mean_dense(m, s, rows, at, means, samples)
+        : kernels().mean_dense(threads, m, s, rows, at,
+                               canonical ? Product::canonical : Product::blas, means, samples);
+  }
+  return bits ? py::array(words) : py::array(values);
 }
 
 py::array mean_dense(const py::array& weight, const py::array& visible_bias,
                      const py::array& hidden_bias, const std::string& side_name,
-                     const py::array& given, bool canonical) {
-  return run_dense(weight, visible_bias, hidden_bias, side_name, given, {}, canonical, false).means;
+                     const py::array& given, const OwnedUnits& units, bool canonical,
+                     bool reference) {
+  return run_dense(weight, visible_bias, hidden_bias, side_name, given, {}, units, canonical, false,
+                   reference);
 }
 
 py::array sample_dense(const py::array& weight, const py::array& visible_bias,
                        const py::array& hidden_bias, const std::string& side_name,
                        const py::array& given, KeyWords key, std::int64_t first_row,
-                       std::uint32_t step, bool canonical) {
+                       std::uint32_t step, const OwnedUnits& units, bool canonical,
+                       bool reference) {
   return run_dense(weight, visible_bias, hidden_bias, side_name, given, place(key, first_row, step),
-                   canonical, true)
-      .samples;
+                   units, canonical, true, reference);
 }
 
 void gibbs(const py::array& weight, const py::array& visible_bias, const py::array& hidden_bias,
            const py::array& visible, std::int64_t steps, KeyWords key, std::int64_t first_row,
-           std::uint32_t step, bool reference) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+           std::uint32_t step, const OwnedUnits& units, bool reference) {
+  const Model m = model(weight, visible_bias, hidden_bias, units);
   const MutableBits v = mutable_bits(visible, "visible", m.n_visible);
   const Place at = place(key, first_row, step);
   if (steps < 0) throw py::value_error("steps: expected 0 or more, got " + std::to_string(steps));
@@ -125,8 +136,8 @@ py::array free_energy(const py::array& weight, const py::array& visible_bias,
 py::tuple cd_statistics(const py::array& weight, const py::array& visible_bias,
                         const py::array& hidden_bias, const py::array& visible,
                         std::int64_t gibbs_steps, KeyWords key, std::int64_t first_row,
-                        std::uint32_t step, bool reference) {
-  const Model m = model(weight, visible_bias, hidden_bias);
+                        std::uint32_t step, const OwnedUnits& units, bool reference) {
+  const Model m = model(weight, visible_bias, hidden_bias, units);
   const Bits v = bits(visible, "visible", m.n_visible);
   const Place at = place(key, first_row, step);
   if (gibbs_steps < 1)
@@ -184,25 +195,29 @@ py::array gemm(const py::array& a, const py::array& b, bool reference) {
 
 void bind_rows(py::module_& m) {
   m.def("mean", &mean, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
-        py::arg("side"), py::arg("given"), py::kw_only(), py::arg("reference") = false);
+        py::arg("side"), py::arg("given"), py::kw_only(), py::arg("units") = OwnedUnits(),
+        py::arg("reference") = false);
   m.def("mean_dense", &mean_dense, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("side"), py::arg("given"), py::kw_only(),
-        py::arg("canonical") = false);
+        py::arg("units") = OwnedUnits(), py::arg("canonical") = false,
+        py::arg("reference") = false);
   m.def("sample_dense", &sample_dense, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("side"), py::arg("given"), py::kw_only(), py::arg("key"),
-        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("canonical") = false);
+        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("units") = OwnedUnits(),
+        py::arg("canonical") = false, py::arg("reference") = false);
   m.def("sample", &sample, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
         py::arg("side"), py::arg("given"), py::kw_only(), py::arg("key"), py::arg("first_row") = 0,
-        py::arg("step") = 0, py::arg("reference") = false);
+        py::arg("step") = 0, py::arg("units") = OwnedUnits(), py::arg("reference") = false);
   m.def("gibbs", &gibbs, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
         py::arg("visible"), py::kw_only(), py::arg("steps"), py::arg("key"),
-        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("reference") = false);
+        py::arg("first_row") = 0, py::arg("step") = 0, py::arg("units") = OwnedUnits(),
+        py::arg("reference") = false);
   m.def("free_energy", &free_energy, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("visible"), py::kw_only(), py::arg("reference") = false);
   m.def("cd_statistics", &cd_statistics, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("visible"), py::kw_only(), py::arg("gibbs_steps"),
         py::arg("key"), py::arg("first_row") = 0, py::arg("step") = 0,
-        py::arg("reference") = false);
+        py::arg("units") = OwnedUnits(), py::arg("reference") = false);
   m.def("gemm", &gemm, py::arg("a"), py::arg("b"), py::kw_only(), py::arg("reference") = false);
 }
 

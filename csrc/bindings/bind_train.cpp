@@ -9,6 +9,7 @@
 
 #include "bindings/arguments.h"
 #include "bindings/session.h"
+#include "bindings/units.h"
 #include "bindings/watcher.h"
 #include "ref/ref.h"
 
@@ -98,10 +99,18 @@ TrainingState state(const Update& update, const py::object& velocity, const py::
     s.hidden_offset = offset(std::get<1>(arrays), "hidden offset", m.n_hidden);
   }
   if (!chains.is_none()) {
-    s.chains = mutable_bits(chains.cast<py::array>(), "chains", m.n_hidden);
-    if (s.chains.rows < 1 || s.chains.rows > kMaxBatch) {
+    const auto states = chains.cast<py::array>();
+    if (m.units.hidden == Unit::bernoulli) {
+      s.chains = mutable_bits(states, "chains", m.n_hidden);
+    } else {
+      auto values = checked<float>(states, "chains", {-1, m.n_hidden});
+      if (!values.writeable()) throw py::value_error("chains: expected a writable array");
+      s.real_chains = values.mutable_data();
+      s.n_real_chains = values.shape(0);
+    }
+    if (states.shape(0) < 1 || states.shape(0) > kMaxBatch) {
       throw py::value_error("chains: expected 1 to 65536 rows, got " +
-                            std::to_string(s.chains.rows));
+                            std::to_string(states.shape(0)));
     }
   }
   return s;
@@ -141,6 +150,8 @@ void refuse_overlap(const Parameters& p, const TrainingState& s, const void* dat
         {"chains", reinterpret_cast<const char*>(s.chains.words),
          static_cast<std::size_t>(s.chains.rows * s.chains.stride) * sizeof(std::uint64_t)});
   }
+  if (s.real_chains != nullptr)
+    spans.push_back(floats("chains", s.real_chains, s.n_real_chains * p.n_hidden));
   for (std::size_t i = 0; i < spans.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (spans[i].begin < spans[j].begin + spans[j].bytes &&
@@ -163,17 +174,17 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
                             const py::array& order, const Settings& settings,
                             const py::object& velocity, const py::object& squares,
                             const py::object& offsets, const py::object& chains,
-                            const py::object& progress, bool reference) {
-  const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
-  model(weight, visible_bias, hidden_bias);
+                            const OwnedUnits& units, const py::object& progress, bool reference) {
+  Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
+  p.units = model(weight, visible_bias, hidden_bias, units).units;
   const Bits rows = bits(data, "data", p.n_visible);
   Watcher watcher(progress);
   const TrainingPlan steps =
       plan(checked<std::int64_t>(order, "order", {-1}), rows.rows, settings, watcher);
   TrainingState s = state(settings.update, velocity, squares, offsets, chains, p);
-  const std::int64_t units = std::max(p.n_visible, p.n_hidden);
+  const std::int64_t widest = std::max(p.n_visible, p.n_hidden);
   const std::int64_t most = std::max(settings.batch_size, s.chains.rows);
-  if (s.visible_offset != nullptr && units * most > kMostCentred) {
+  if (s.visible_offset != nullptr && widest * most > kMostCentred) {
     throw py::value_error(
         "batch_size, chains: centred gradients take up to 2^32 units in all rows of a batch");
   }
@@ -194,10 +205,9 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
 py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
                       const py::array& hidden_bias, const py::array& data, const py::array& order,
                       const Settings& settings, const py::object& velocity,
-                      const py::object& squares, const py::object& chains,
-                      const py::object& progress, bool canonical) {
-  const Parameters p = parameters(weight, visible_bias, hidden_bias, "", true);
-  model(weight, visible_bias, hidden_bias);
+                      const py::object& squares, const py::object& chains, const OwnedUnits& units,
+                      const py::object& progress, bool canonical, bool reference) {
+  const Parameters p = real_parameters(weight, visible_bias, hidden_bias, units, true);
   const auto values = checked<float>(data, "data", {-1, p.n_visible});
   Watcher watcher(progress);
   const TrainingPlan steps =
@@ -209,8 +219,9 @@ py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
   {
     const py::gil_scoped_release release;
     Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
-    report = kernels().train_dense(threads, p, rows, steps, s,
-                                   canonical ? Product::canonical : Product::blas);
+    report = reference ? ref::train_dense(p, rows, steps, s)
+                       : kernels().train_dense(threads, p, rows, steps, s,
+                                               canonical ? Product::canonical : Product::blas);
   }
   return result(report, watcher);
 }
@@ -238,12 +249,14 @@ void bind_train(py::module_& m) {
         py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
         py::kw_only(), py::arg("velocity") = py::none(), py::arg("squares") = py::none(),
         py::arg("offsets") = py::none(), py::arg("chains") = py::none(),
-        py::arg("progress") = py::none(), py::arg("reference") = false);
+        py::arg("units") = OwnedUnits(), py::arg("progress") = py::none(),
+        py::arg("reference") = false);
   m.def("train_dense", &train_dense, py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("data"), py::arg("order"), py::arg("settings"),
         py::kw_only(), py::arg("velocity") = py::none(), py::arg("squares") = py::none(),
-        py::arg("chains") = py::none(), py::arg("progress") = py::none(),
-        py::arg("canonical") = false);
+        py::arg("chains") = py::none(), py::arg("units") = OwnedUnits(),
+        py::arg("progress") = py::none(), py::arg("canonical") = false,
+        py::arg("reference") = false);
 }
 
 }  // namespace bindings

@@ -10,6 +10,7 @@ void bind_random(py::module_&);
 void bind_rows(py::module_&);
 void bind_session(py::module_&);
 void bind_train(py::module_&);
+void bind_units(py::module_&);
 }  // namespace bindings
 }  // namespace rbmx
 
@@ -17,6 +18,7 @@ void bind_text(py::module_&);
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Native kernels of rbmx; use them through rbmx.backends.native.";
+  rbmx::bindings::bind_units(m);  // a default argument of the others
   rbmx::bindings::bind_likelihood(m);
   rbmx::bindings::bind_random(m);
   rbmx::bindings::bind_rows(m);

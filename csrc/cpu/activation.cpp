@@ -134,11 +134,29 @@ void activate_panel(const Projection& p, std::int64_t panel, const std::int32_t*
   }
 }
 
+void keep_inputs(const Projection& p, std::int64_t panel, const std::int32_t* sums,
+                 std::int64_t first, std::int64_t last, float* inputs) {
+  const std::int64_t unit0 = panel * p.width, pitch = p.grouped.pitch();
+  const std::int64_t begin = unit0 > p.grouped.begin ? unit0 : p.grouped.begin;
+  const std::int64_t end = smaller(unit0 + p.width, p.grouped.end);
+  for (std::int64_t row = first; row < last; ++row, sums += p.width) {
+    for (std::int64_t unit = begin; unit < end; unit += kLanes) {
+      store(inputs + row * pitch + unit - p.grouped.begin,
+            pre_activation(p, sums + unit - unit0, load<Floats>(p.bias + unit)));
+    }
+  }
+}
+
 }  // namespace
 
 void activate(const Projection& p, std::int64_t panel, const std::int32_t* sums, std::int64_t first,
               std::int64_t last, const Place& place, std::uint32_t stream,
               const HalfStepOutput& out) {
+  if (out.inputs != nullptr) {
+    keep_inputs(p, panel, sums, first, last, out.inputs);
+    const std::int64_t unit0 = panel * p.width;
+    if (all_grouped(p.grouped.groups, unit0, smaller(unit0 + p.width, p.n_out))) return;
+  }
   const bool counts = out.counts != nullptr, bits = out.bits.words != nullptr;
   if (out.means != nullptr) {
     activate_panel<true, false, false>(p, panel, sums, first, last, place, stream, out);

@@ -20,10 +20,12 @@ struct HalfStepOutput {
   float* means;          // (rows, n_out)
   std::int16_t* counts;  // mean in units of 2^-15, (rows, width) of this panel, packed by pairs
   MutableBits bits;      // words null: no sample
+  float* inputs =
+      nullptr;  // x of the outputs in p.grouped, (rows, its pitch); set where there are any
 };
 
-// Means, counts and samples of rows first .. last - 1 of a panel, whose sums begin with row
-// `first`. stream: which half-step of the step (determinism.md).
+// Means, counts and samples, or inputs of grouped outputs, of rows first .. last - 1 of a panel,
+// whose sums begin with row `first`. stream: which half-step of the step (determinism.md).
 void activate(const Projection& p, std::int64_t panel, const std::int32_t* sums, std::int64_t first,
               std::int64_t last, const Place& place, std::uint32_t stream,
               const HalfStepOutput& out);

@@ -62,8 +62,8 @@ void cd_statistics(Team& team, const Model& model, const Bits& visible, std::int
   constexpr std::int64_t kRows = 512;
   if (visible.rows == 0) return;
   Arena arena;
-  Minibatch m = make_minibatch(arena, model.n_visible, model.n_hidden, smaller(kRows, visible.rows),
-                               0, gibbs_steps, team.size());
+  Minibatch m =
+      make_minibatch(arena, model, smaller(kRows, visible.rows), 0, gibbs_steps, team.size());
   auto* order = arena.take<std::int64_t>(visible.rows);
   for (std::int64_t row = 0; row < visible.rows; ++row) order[row] = row;
   auto* scratch = arena.take<GradientScratch>(team.size());

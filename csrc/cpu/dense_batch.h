@@ -1,6 +1,6 @@
-// What a team shares to train on real-valued data: weights in panels, and one minibatch. The
-// samples of the negative phase are binary, so their products are sums of listed rows, and so are
-// those of data that are mostly zeros; other data are multiplied in tiles. BLAS, as a cross-check,
+// What a team shares to train on real-valued data: weights in panels, and one minibatch. Samples of
+// Bernoulli units are bits, so their products are sums of listed rows, and so are those of data
+// that are mostly zeros; other data and samples are multiplied in tiles. BLAS, as a cross-check,
 // multiplies all.
 #pragma once
 
@@ -33,8 +33,9 @@ struct DenseBatch {
   BatchRows hidden;       // h
   Factor data_units;      // the columns of data
   Factor sample_units;    // the columns of samples
-  MutableBits sampled;    // v as bits
-  MutableBits chain;      // h as bits; the persistent chains
+  Samples sampled;        // v where it is drawn: bits, or values of samples
+  Samples chain;          // h likewise; the persistent chains
+  float* inputs;          // of grouped visible units, (chains, pitch), or null
   float* positive_means;  // (up panels, max_rows, width)
   float* negative_means;
 
@@ -72,11 +73,31 @@ static inline BatchRows dense_rows(Arena& arena, std::int64_t rows, std::int64_t
   return {arena.take<float>(rows * pitch_for(columns)), pitch_for(columns), {}};
 }
 
+// Rows of samples: bits are listed, unless BLAS takes them.
+static inline BatchRows sample_rows(Arena& arena, Unit unit, bool blas, std::int64_t rows,
+                                    std::int64_t columns, std::int64_t columns_per_block) {
+  if (unit == Unit::bernoulli && !blas)
+    return {nullptr, 0, make_listed_rows(arena, rows, columns, columns_per_block, false)};
+  return dense_rows(arena, rows, columns);
+}
+
+// Where samples of a unit type are drawn that become such rows.
+static inline Samples where_drawn(Arena& arena, Unit unit, const BatchRows& rows, std::int64_t n,
+                                  std::int64_t units) {
+  if (unit == Unit::bernoulli) return {take_bits(arena, n, units), nullptr, 0};
+  return {{}, rows.values, rows.pitch};
+}
+
+// 0 for CD
+RBMX_INLINE std::int64_t n_chains(const TrainingState& state) {
+  return state.chains.words != nullptr ? state.chains.rows : state.n_real_chains;
+}
+
 static inline DenseBatch make_dense_batch(Arena& arena, const Parameters& parameters,
                                           const TrainingState& state, std::int64_t rows,
                                           bool listed_data, Product product, int threads) {
   const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
-  const bool persistent = state.chains.words != nullptr, blas = product == Product::blas;
+  const bool blas = product == Product::blas;
   DenseBatch t = {};
   t.product = product;
   // BLAS packs for itself: one panel
@@ -84,12 +105,14 @@ static inline DenseBatch make_dense_batch(Arena& arena, const Parameters& parame
   const std::int64_t down_width = blas ? round_up(n_visible, kLanes) : panel_width(n_visible);
   t.up = make_panels(arena, n_visible, n_hidden, up_width, round_up(n_visible, kLanes));
   t.down = make_panels(arena, n_hidden, n_visible, down_width, t.up.padded_out());
+  t.up.unit = parameters.units.hidden;
+  t.down.unit = parameters.units.visible;
+  t.down.grouped = span_of(parameters.units.groups);
   t.moments = make_moments(arena, state, t.up, t.down);
 
-  const std::int64_t chains = persistent ? state.chains.rows : rows;
+  const std::int64_t chains = n_chains(state) > 0 ? n_chains(state) : rows;
   t.max_rows = rows > chains ? rows : chains;
-  t.sampled = take_bits(arena, chains, n_visible);
-  t.chain = persistent ? state.chains : take_bits(arena, chains, n_hidden);
+  t.inputs = t.down.grouped.any() ? arena.take<float>(chains * t.down.grouped.pitch()) : nullptr;
   t.positive_means = arena.take<float>(t.max_rows * t.up.padded_out());
   t.negative_means = arena.take<float>(t.max_rows * t.up.padded_out());
   const std::int64_t block = t.up.rows_per_block;
@@ -100,15 +123,14 @@ static inline DenseBatch make_dense_batch(Arena& arena, const Parameters& parame
     t.data = dense_rows(arena, rows, n_visible);
     t.data_units = t.data.columns();
   }
-  if (blas) {
-    t.samples = dense_rows(arena, chains, n_visible);
-    t.hidden = dense_rows(arena, chains, n_hidden);
-    t.sample_units = t.samples.columns();
-  } else {
-    t.samples.listed = make_listed_rows(arena, chains, n_visible, block, false);
-    t.hidden.listed = make_listed_rows(arena, chains, n_hidden, t.down.rows_per_block, false);
-    t.sample_units.listed = make_listed_rows(arena, n_visible, chains, block, false);
-  }
+  t.samples = sample_rows(arena, t.down.unit, blas, chains, n_visible, block);
+  t.hidden = sample_rows(arena, t.up.unit, blas, chains, n_hidden, t.down.rows_per_block);
+  t.sample_units = t.samples.columns();
+  if (t.samples.listed.index != nullptr)
+    t.sample_units = {{}, make_listed_rows(arena, n_visible, chains, block, false)};
+  t.sampled = where_drawn(arena, t.down.unit, t.samples, chains, n_visible);
+  t.chain = where_drawn(arena, t.up.unit, t.hidden, chains, n_hidden);
+  if (state.chains.words != nullptr) t.chain.bits = state.chains;
 
   const auto share = [&](std::int64_t n, std::int64_t of) {
     return round_up((n + threads - 1) / threads, of);

@@ -22,9 +22,19 @@ static inline void take_data(const DenseBatch& t, const Reals& data, const std::
   }
 }
 
-// Rows of bits.
-static inline void take_bits(const MutableBits& bits, std::int64_t rows, const BatchRows& to,
-                             const Member& member) {
+// The grouped units of samples, once all panels are done; the same rows as in take_samples.
+static inline void draw_shared(const DenseBatch& t, std::int64_t rows, const Place& place,
+                               std::uint32_t stream, const Member& member) {
+  if (!t.down.grouped.any()) return;
+  const Range own = member.split(rows);
+  draw_groups(t.down.grouped, t.inputs, own.begin, own.end, place, stream, t.sampled.bits);
+}
+
+// Rows of samples from where they were drawn; values already are where they belong.
+static inline void take_samples(const Samples& samples, std::int64_t rows, const BatchRows& to,
+                                const Member& member) {
+  const MutableBits& bits = samples.bits;
+  if (bits.words == nullptr) return;
   const Range own = member.split(rows);
   for (std::int64_t row = own.begin; row < own.end; ++row) {
     const std::uint64_t* from = bits.words + row * bits.stride;
@@ -49,11 +59,10 @@ static inline void list_units(const BatchRows& rows, std::int64_t n, const Facto
     list_columns(rows.listed, block, n, units.listed);
 }
 
-// One half-step of `rows` rows. means: null, or (panels, max_rows, width); samples: null words, or
-// bits.
+// One half-step of `rows` rows. means: null, or (panels, max_rows, width).
 static inline void half_step(const DenseBatch& t, const Panels& p, const BatchRows& given,
                              std::int64_t rows, const Place& place, std::uint32_t stream,
-                             float* means, const MutableBits& samples, const Member& member) {
+                             float* means, const Samples& samples, const Member& member) {
   const std::int64_t groups = (rows + kRowsPerCall - 1) / kRowsPerCall;
   std::int64_t parts = (rows + t.part_rows - 1) / t.part_rows;
   const std::int64_t wanted = (2 * member.size + p.n_panels - 1) / p.n_panels;
@@ -65,8 +74,10 @@ static inline void half_step(const DenseBatch& t, const Panels& p, const BatchRo
     const std::int64_t last = smaller(rows, groups * (part + 1) / parts * kRowsPerCall);
     multiply(t.product, given.factor(), first, last, p.panel(panel), p.n_in, p.width, pre);
     const std::int64_t unit0 = panel * p.width;
+    if (p.grouped.any())
+      keep_inputs(p.grouped, pre, p.width, p.bias + unit0, unit0, first, last, t.inputs);
     activate_panel(
-        pre, p.width, p.bias + unit0, unit0, p.n_out, first, last, place, stream,
+        p.unit, pre, p.width, p.bias + unit0, unit0, p.n_out, first, last, place, stream,
         {means == nullptr ? nullptr : means + panel * t.max_rows * p.width, p.width, samples});
   });
 }

@@ -27,7 +27,18 @@ RBMX_INLINE Eight eight_of(Floats lanes, std::int64_t i) {
   return __builtin_convertvector(some, Eight);
 }
 
+RBMX_INLINE void put_eight(Floats& lanes, std::int64_t i, Eight values) {
+  const EightFloats some = __builtin_convertvector(values, EightFloats);
+  std::memcpy(reinterpret_cast<char*>(&lanes) + sizeof some * static_cast<std::size_t>(i), &some,
+              sizeof some);
+}
+
 }  // namespace RBMX_ISA
+
+RBMX_ALWAYS_INLINE RBMX_ISA::Eight root64(RBMX_ISA::Eight x) {
+  for (int i = 0; i < kParts; ++i) x[i] = root64(x[i]);
+  return x;
+}
 
 template <>
 struct Pattern<RBMX_ISA::Eight> {

@@ -23,6 +23,7 @@ struct Minibatch {
   std::int32_t* down_sums;       // likewise
   std::int32_t* sums;            // where they are not kept, per member: (kPartRows, width)
   std::int64_t sums_per_member;
+  float* inputs;  // of grouped visible units, (max_rows, pitch), or null
   std::int64_t max_rows;
   UnitLists unit_lists;
   Chunks chunks;
@@ -51,13 +52,16 @@ RBMX_INLINE std::int32_t* make_sums(Arena& arena, const Projection& p, std::int6
 }
 
 // rows: of the largest batch; chains: persistent chains, 0 for CD
-static inline Minibatch make_minibatch(Arena& arena, std::int64_t n_visible, std::int64_t n_hidden,
-                                       std::int64_t rows, std::int64_t chains,
-                                       std::int64_t gibbs_steps, int threads) {
+static inline Minibatch make_minibatch(Arena& arena, const Model& model, std::int64_t rows,
+                                       std::int64_t chains, std::int64_t gibbs_steps, int threads) {
+  const std::int64_t n_visible = model.n_visible, n_hidden = model.n_hidden;
   Minibatch m;
   m.max_rows = rows > chains ? rows : chains;
   m.up = make_projection(arena, n_visible, n_hidden, hidden_vectors(n_hidden), n_visible);
   m.down = make_projection(arena, n_hidden, n_visible, panel_vectors(n_visible), m.up.padded_out());
+  m.down.grouped = span_of(model.units.groups);
+  m.inputs =
+      m.down.grouped.any() ? arena.take<float>(m.max_rows * m.down.grouped.pitch()) : nullptr;
   m.visible_lists = make_lists(arena, m.up, m.max_rows);
   m.hidden_lists = make_lists(arena, m.down, m.max_rows);
   const std::int64_t quads = round_up(n_visible, kQuadUnits);
@@ -118,7 +122,8 @@ RBMX_INLINE void shared_half_step(const Minibatch& m, const Projection& p, const
                                          : kept + (panel * m.max_rows + first) * p.width;
     add_active_rows(p, panel, lists, first, last, sums);
     activate(p, panel, sums, first, last, place, stream,
-             {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits});
+             {nullptr, counts == nullptr ? nullptr : counts + panel * m.max_rows * p.width, bits,
+              p.grouped.any() ? m.inputs : nullptr});
   });
 }
 
@@ -136,6 +141,14 @@ static inline void list_shared(const ActiveLists& lists, const Bits& bits, std::
   const Range range = member.split(rows);
   for (std::int64_t row = range.begin; row < range.end; ++row)
     list_row(lists, row, bits.words + row * bits.stride, continuing);
+}
+
+// The grouped units of samples, once all panels are done; the same rows as in list_shared.
+static inline void draw_shared(const Minibatch& m, std::int64_t rows, const Place& place,
+                               std::uint32_t stream, const Member& member) {
+  if (!m.down.grouped.any()) return;
+  const Range range = member.split(rows);
+  draw_groups(m.down.grouped, m.inputs, range.begin, range.end, place, stream, m.samples);
 }
 
 // Rows order[0] .. order[rows - 1] of data become m.data and its lists. Nothing else reads either
@@ -168,6 +181,7 @@ static inline void run_chain(const Minibatch& m, std::int64_t rows, const Mutabl
     shared_half_step(m, m.down, m.hidden_lists, n_chains, place, visible_stream(step), m.down_sums,
                      nullptr, m.samples, member);
     member.wait();
+    draw_shared(m, n_chains, place, visible_stream(step), member);
     // the first sample of CD goes on from its data row
     list_shared(m.visible_lists, view(m.samples), n_chains,
                 (step > 0 || !persistent) && m.up_sums != nullptr, member);

@@ -2,6 +2,7 @@
 // A block of rows_per_block rows of a panel fits the first-level cache.
 #pragma once
 
+#include "cpu/categorical.h"
 #include "cpu/panels.h"
 #include "rbmx/arena.h"
 #include "rbmx/kernels.h"
@@ -15,6 +16,7 @@ struct Projection : PanelShape {
   float scale;  // of the sums: 2^-20, times the inverse temperature where there is one (anneal.cpp)
   std::int64_t rows_per_block;
   std::int64_t n_blocks;
+  GroupSpan grouped = {};  // outputs that are drawn by groups
 
   RBMX_ALWAYS_INLINE std::int32_t* panel(std::int64_t p) const { return values + panel_at(p); }
 };

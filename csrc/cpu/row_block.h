@@ -10,10 +10,13 @@ namespace RBMX_ISA {
 inline constexpr std::int64_t kRowBlock = 64;
 
 RBMX_INLINE Projection projection_to(Arena& arena, const Model& model, Side side) {
-  return side == Side::hidden ? make_projection(arena, model.n_visible, model.n_hidden,
-                                                panel_vectors(model.n_hidden), model.n_visible)
-                              : make_projection(arena, model.n_hidden, model.n_visible,
-                                                panel_vectors(model.n_visible), model.n_hidden);
+  if (side == Side::hidden)
+    return make_projection(arena, model.n_visible, model.n_hidden, panel_vectors(model.n_hidden),
+                           model.n_visible);
+  Projection p = make_projection(arena, model.n_hidden, model.n_visible,
+                                 panel_vectors(model.n_visible), model.n_hidden);
+  p.grouped = span_of(model.units.groups);
+  return p;
 }
 
 RBMX_INLINE void fill(const Projection& p, const Model& model, Side side, const Member& member) {
@@ -28,6 +31,7 @@ RBMX_INLINE void fill(const Projection& p, const Model& model, Side side, const 
 struct RowBlock {
   ActiveLists lists;
   std::int32_t* sums;      // (kRowBlock, width) of one panel, or of all panels where they are kept
+  float* inputs;           // of grouped outputs, (kRowBlock, pitch); null where there are none
   std::int64_t per_panel;  // from the sums of one panel to the next; 0 where they are not kept
 };
 
@@ -37,6 +41,7 @@ RBMX_INLINE RowBlock* make_row_blocks(Arena& arena, const Projection& p, bool ke
   for (int i = 0; i < threads; ++i) {
     blocks[i].lists = make_lists(arena, p, kRowBlock);
     blocks[i].sums = arena.take<std::int32_t>(kRowBlock * (keep ? p.padded_out() : p.width));
+    blocks[i].inputs = p.grouped.any() ? arena.take<float>(kRowBlock * p.grouped.pitch()) : nullptr;
     blocks[i].per_panel = keep ? kRowBlock * p.width : 0;
   }
   return blocks;
@@ -51,12 +56,17 @@ RBMX_INLINE void list_rows(const RowBlock& block, const Bits& given, std::int64_
 
 // The half-step of one block of rows; out and place speak of its first row.
 RBMX_INLINE void half_step(const Projection& p, const RowBlock& block, std::int64_t rows,
-                           const Place& place, std::uint32_t stream, const HalfStepOutput& out) {
+                           const Place& place, std::uint32_t stream, HalfStepOutput out) {
+  out.inputs = block.inputs;
   for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
     std::int32_t* sums = block.sums + panel * block.per_panel;
     add_active_rows(p, panel, block.lists, 0, rows, sums);
     activate(p, panel, sums, 0, rows, place, stream, out);
   }
+  if (out.inputs == nullptr) return;
+  if (out.means != nullptr) group_means(p.grouped, out.inputs, rows, out.means, p.n_out);
+  if (out.bits.words != nullptr)
+    draw_groups(p.grouped, out.inputs, 0, rows, place, stream, out.bits);
 }
 
 // Streams of the row-wise samplers and of training (docs/determinism.md).

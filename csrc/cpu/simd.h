@@ -233,6 +233,12 @@ struct Lanes<RBMX_ISA::Floats> {
   static RBMX_ALWAYS_INLINE RBMX_ISA::Floats power_of_two(RBMX_ISA::Floats rounded) {
     return (RBMX_ISA::Floats)(((RBMX_ISA::Words)rounded + 127u) << 23);
   }
+  static RBMX_ALWAYS_INLINE RBMX_ISA::Floats fraction(RBMX_ISA::Floats x, RBMX_ISA::Floats& n) {
+    const RBMX_ISA::Ints exponent = ((RBMX_ISA::Ints)x - kRootOfHalf) >> 23;
+    n = RBMX_ISA::to_floats(exponent);
+    return (RBMX_ISA::Floats)((RBMX_ISA::Ints)x - (exponent << 23));
+  }
+  static RBMX_ALWAYS_INLINE RBMX_ISA::Floats root(RBMX_ISA::Floats x) { return RBMX_ISA::root(x); }
 };
 
 }  // namespace rbmx

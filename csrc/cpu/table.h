@@ -9,7 +9,7 @@ namespace RBMX_ISA {
 
 void mean(Team&, const Model&, Side, const Bits& given, float* out);
 void mean_dense(Team&, const Model&, Side, const Reals& given, const Place&, Product, float* means,
-                MutableBits samples);
+                const Samples&);
 void sample(Team&, const Model&, Side, const Bits& given, const Place&, MutableBits out);
 void gibbs(Team&, const Model&, MutableBits visible, std::int64_t steps, const Place&);
 void free_energy(Team&, const Model&, const Bits& visible, double* out);

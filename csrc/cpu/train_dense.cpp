@@ -1,4 +1,4 @@
-// train_minibatches for real-valued visible units in [0, 1], in float32 products:
+// train_minibatches for real-valued data and units of any kind, in float32 products:
 //   pre = v W^T + c, pre = h W + b, gradient = p0^T v0 / n - p1^T v1 / n_chains
 // Canonical products leave the same bytes for any threads, processor and choice of lists.
 // data: (rows, n_visible)   weight: (n_hidden, n_visible)
@@ -13,19 +13,20 @@ namespace {
 // From gathered data to a phase each; h starts from the data, or goes on from the chains.
 void run_chain(const DenseBatch& t, std::int64_t rows, std::int64_t n_chains, bool persistent,
                std::int64_t gibbs_steps, const Place& place, const Member& member) {
-  const MutableBits none = {};
+  const Samples none = {};
   list_units(t.data, rows, t.data_units, member);
   half_step(t, t.up, t.data, rows, place, kHiddenStream, t.positive_means,
             persistent ? none : t.chain, member);
   member.wait();
   for (std::int64_t step = 0; step < gibbs_steps; ++step) {
     const bool last = step + 1 == gibbs_steps;
-    take_bits(t.chain, n_chains, t.hidden, member);
+    take_samples(t.chain, n_chains, t.hidden, member);
     member.wait();
     half_step(t, t.down, t.hidden, n_chains, place, visible_stream(step), nullptr, t.sampled,
               member);
     member.wait();
-    take_bits(t.sampled, n_chains, t.samples, member);
+    draw_shared(t, n_chains, place, visible_stream(step), member);
+    take_samples(t.sampled, n_chains, t.samples, member);
     member.wait();
     if (last) list_units(t.samples, n_chains, t.sample_units, member);
     half_step(t, t.up, t.samples, n_chains, place, hidden_stream(step + 1),
@@ -43,6 +44,8 @@ bool diverged(const DenseBatch& t, const Member& member) {
     largest = t.watch[i].largest > largest ? t.watch[i].largest : largest;
   }
   if (bad) return true;
+  // sums of weights are integers only where states are bits
+  if (t.up.unit != Unit::bernoulli || t.down.unit != Unit::bernoulli) return false;
   // the exact sums of |weight| are asked only where the largest weight does not settle them
   const std::int64_t most = t.up.n_in > t.up.n_out ? t.up.n_in : t.up.n_out;
   if (largest * static_cast<float>(most) < kMaxParameter) return false;
@@ -59,6 +62,8 @@ void load_state(const DenseBatch& t, const Parameters& p, const TrainingState& s
   load_columns(t.down, p.weight, member);
   load_moments(t.up, state, t.moments, member);
   if (member.index != 0) return;
+  for (std::int64_t row = 0; row < state.n_real_chains; ++row)
+    copy(state.real_chains + row * p.n_hidden, p.n_hidden, t.chain.values + row * t.chain.pitch);
   copy(p.hidden_bias, p.n_hidden, t.up.bias);
   copy(p.visible_bias, p.n_visible, t.down.bias);
 }
@@ -68,6 +73,8 @@ void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& 
   panels_to_rows(t.up, t.up.values, p.weight, member);
   store_moments(t.up, t.moments, state, member);
   if (member.index != 0) return;
+  for (std::int64_t row = 0; row < state.n_real_chains; ++row)
+    copy(t.chain.values + row * t.chain.pitch, p.n_hidden, state.real_chains + row * p.n_hidden);
   copy(t.up.bias, p.n_hidden, p.hidden_bias);
   copy(t.down.bias, p.n_visible, p.visible_bias);
 }
@@ -78,7 +85,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
                            const TrainingPlan& plan, TrainingState& state, Product product) {
   const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
   if (n_batches == 0) return {Outcome::done, 0};
-  const bool persistent = state.chains.words != nullptr;
+  const bool persistent = n_chains(state) > 0;
   const bool listed = product == Product::canonical && mostly_zero(data, plan);
   Arena arena;
   const DenseBatch t =
@@ -94,14 +101,13 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
     for (std::int64_t batch = 0; batch < n_batches; ++batch) {
       const std::int64_t first = batch * plan.batch_size,
                          rows = smaller(plan.batch_size, plan.n_rows - first);
-      const std::int64_t n_chains = persistent ? state.chains.rows : rows;
+      const std::int64_t chains = persistent ? n_chains(state) : rows;
       take_data(t, data, plan.order + first, rows, member);
       member.wait();
-      run_chain(t, rows, n_chains, persistent, plan.gibbs_steps,
+      run_chain(t, rows, chains, persistent, plan.gibbs_steps,
                 {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
-      update(t, {t.data_units, t.positive_means, rows},
-             {t.sample_units, t.negative_means, n_chains},
-             rates_for(plan.update, rows, n_chains, update_number(plan, batch)), member);
+      update(t, {t.data_units, t.positive_means, rows}, {t.sample_units, t.negative_means, chains},
+             rates_for(plan.update, rows, chains, update_number(plan, batch)), member);
       if (member.index == 0) stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
       const bool lost = diverged(t, member);

@@ -18,7 +18,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
 
   Arena arena;
   Training t;
-  t.m = make_minibatch(arena, n_visible, n_hidden, batch_rows, persistent ? state.chains.rows : 0,
+  t.m = make_minibatch(arena, parameters, batch_rows, persistent ? state.chains.rows : 0,
                        plan.gibbs_steps, team.size());
   const Projection& up = t.m.up;
   const Projection& down = t.m.down;

@@ -1,6 +1,7 @@
 // Float weights as products read them: panels (panels.h), a block of whose rows stays in L1.
 #pragma once
 
+#include "cpu/categorical.h"
 #include "cpu/gemm_tile.h"
 #include "cpu/listed_rows.h"
 #include "cpu/panels.h"
@@ -12,6 +13,8 @@ struct Panels : PanelShape {
   float* values;
   float* bias;                  // padded to whole panels
   std::int64_t rows_per_block;  // rows of a panel that stay in L1
+  GroupSpan grouped = {};       // outputs that are drawn by groups
+  Unit unit = Unit::bernoulli;  // what the outputs are
 
   RBMX_ALWAYS_INLINE float* panel(std::int64_t p) const { return values + panel_at(p); }
 };

@@ -46,11 +46,15 @@ void anneal(const Model& model, const AnnealingPath& path, MutableBits visible, 
       log_weights[row] += base * (beta - last);
       log_weights[row] += total_of(parts);
       if (k + 1 == path.n_betas) break;
+      std::vector<float> x;
       for (std::int64_t i = 0; i < model.n_visible; ++i) {
         const float bias = tempered(beta, path.base_bias[i], model.visible_bias[i]);
-        const float x =
-            at_temperature(beta, bias, active_sum(model, Side::visible, hidden.data(), i));
-        set_bit(v, i, draw(sigmoid(x), here, row, i, 2));
+        x.push_back(at_temperature(beta, bias, active_sum(model, Side::visible, hidden.data(), i)));
+        set_bit(v, i, draw(sigmoid(x.back()), here, row, i, 2));
+      }
+      for (const Group& group : groups_of(model, Side::visible)) {
+        const auto own = x.begin() + group.first;
+        set_group(v, group, draw_group({own, own + group.size}, here, row, group.first, 2));
       }
     }
   }

@@ -1,5 +1,6 @@
 // One unit of one row: x = bias + 2^-20 sum over active inputs of rint(2^20 weight), mean =
-// sigmoid(x), sample = 65536 draw + second draw < 2^32 mean.
+// sigmoid(x), sample = 65536 draw + second draw < 2^32 mean; of a group of softmax units
+// categorical.h.
 #pragma once
 
 #include <cmath>
@@ -7,6 +8,8 @@
 #include "rbmx/bits.h"
 #include "rbmx/kernels.h"
 #include "rbmx/math.h"
+#include "ref/categorical.h"
+#include "ref/draw.h"
 
 namespace rbmx {
 namespace ref {
@@ -36,29 +39,30 @@ inline float pre_activation(const Model& model, Side side, const std::uint64_t* 
   return bias + static_cast<float>(active_sum(model, side, given, unit)) * (1.0f / kWeightOne);
 }
 
-// the sixteen bits that belong to (unit, row, step, stream)
-inline std::uint32_t draw16(const Place& place, std::int64_t row, std::int64_t unit,
-                            std::uint32_t stream) {
-  const std::int64_t at = place.first_row + row;
-  const auto call = philox({static_cast<std::uint32_t>(unit),
-                            static_cast<std::uint32_t>(at / kRowsPerCall), place.step, stream},
-                           place.key);
-  const auto turn = static_cast<std::size_t>(at % kRowsPerCall);
-  return turn % 2 == 0 ? call[turn / 2] & 0xFFFFu : call[turn / 2] >> 16;
-}
-
-inline bool draw(float mean, const Place& place, std::int64_t row, std::int64_t unit,
-                 std::uint32_t stream) {
-  const std::uint64_t u = std::uint64_t{draw16(place, row, unit, stream)} << 16 |
-                          draw16(place, row, unit, stream | kTieBit);
-  return static_cast<double>(u) < static_cast<double>(mean) * 4294967296.0;
-}
-
 inline std::int64_t units_of(const Model& model, Side side) {
   return side == Side::hidden ? model.n_hidden : model.n_visible;
 }
 
-// a row of samples, and its means in units of 2^-15 where `counts` is not null
+inline std::vector<float> group_inputs(const Model& model, const std::uint64_t* given,
+                                       const Group& group) {
+  std::vector<float> x;
+  for (std::int32_t i = 0; i < group.size; ++i)
+    x.push_back(pre_activation(model, Side::visible, given, group.first + i));
+  return x;
+}
+
+// the groups of a side
+inline std::vector<Group> groups_of(const Model& model, Side side) {
+  const Groups& all = model.units.groups;
+  if (side == Side::hidden) return {};
+  return {all.group, all.group + all.n};
+}
+
+inline void set_group(std::uint64_t* bits, const Group& group, std::int64_t chosen) {
+  for (std::int64_t i = 0; i < group.size; ++i) set_bit(bits, group.first + i, i == chosen);
+}
+
+// a row of samples, and its means in units of 2^-15 where `counts` is not null (hidden units)
 inline void sample_row(const Model& model, Side side, const std::uint64_t* given,
                        const Place& place, std::int64_t row, std::uint32_t stream,
                        std::uint64_t* out, std::int64_t* counts) {
@@ -69,6 +73,10 @@ inline void sample_row(const Model& model, Side side, const std::uint64_t* given
       counts[unit] = count < kMeanMax ? count : kMeanMax;
     }
     if (out != nullptr) set_bit(out, unit, draw(mean, place, row, unit, stream));
+  }
+  for (const Group& group : groups_of(model, side)) {
+    const std::vector<float> x = group_inputs(model, given, group);
+    set_group(out, group, draw_group(x, place, row, group.first, stream));
   }
 }
 

@@ -12,6 +12,10 @@ void mean(const Model& model, Side side, const Bits& given, float* out) {
       out[row * units + unit] =
           sigmoid(pre_activation(model, side, given.words + row * given.stride, unit));
     }
+    for (const Group& group : groups_of(model, side)) {
+      const auto means = group_means(group_inputs(model, given.words + row * given.stride, group));
+      std::copy(means.begin(), means.end(), out + row * units + group.first);
+    }
   }
 }
 

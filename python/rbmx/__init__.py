@@ -23,6 +23,7 @@ _HOMES = {
         "SaltAndPepper",
         "StackedDenoisingAutoencoder",
     ],
+    "classrbm": ["ClassRBM"],
     "errors": ["CheckpointError", "DataError", "DivergedError"],
     "interchange": ["export_onnx"],
     "likelihood": ["Estimate"],
@@ -71,6 +72,7 @@ __all__ = [
     "Autoencoder",
     "Checkpoint",
     "CheckpointError",
+    "ClassRBM",
     "Classifier",
     "DataError",
     "DenoisingAutoencoder",
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
     from rbmx.backends.native import build_info, get_num_threads, set_num_threads
     from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from rbmx.classifier import Classifier, Regressor
+    from rbmx.classrbm import ClassRBM
     from rbmx.dbn import DBN
     from rbmx.denoising import (
         DenoisingAutoencoder,

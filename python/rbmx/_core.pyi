@@ -30,15 +30,36 @@ class Settings:
         first_step: int,
     ) -> None: ...
 
+@final
+class Units:
+    def __init__(self, *, visible: str = ..., hidden: str = ..., groups: NDArray[np.int32]) -> None: ...
+
 def philox(counter: list[int], key: _Key) -> list[int]: ...
 def permutation(n: int, *, key: _Key) -> _Int: ...
 def set_isa(name: str) -> None: ...
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 def build_info() -> dict[str, Any]: ...
-def mean(weight: _F, visible_bias: _F, hidden_bias: _F, side: str, given: _Bits, *, reference: bool = False) -> _F: ...
+def mean(
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    side: str,
+    given: _Bits,
+    *,
+    units: Units = ...,
+    reference: bool = False,
+) -> _F: ...
 def mean_dense(
-    weight: _F, visible_bias: _F, hidden_bias: _F, side: str, given: _F, *, canonical: bool = False
+    weight: _F,
+    visible_bias: _F,
+    hidden_bias: _F,
+    side: str,
+    given: _F,
+    *,
+    units: Units = ...,
+    canonical: bool = False,
+    reference: bool = False,
 ) -> _F: ...
 def sample(
     weight: _F,
@@ -50,6 +71,7 @@ def sample(
     key: _Key,
     first_row: int = 0,
     step: int = 0,
+    units: Units = ...,
     reference: bool = False,
 ) -> _Bits: ...
 def sample_dense(
@@ -62,8 +84,10 @@ def sample_dense(
     key: _Key,
     first_row: int = 0,
     step: int = 0,
+    units: Units = ...,
     canonical: bool = False,
-) -> _Bits: ...
+    reference: bool = False,
+) -> NDArray[Any]: ...  # bits of Bernoulli units, float32 of others
 def gibbs(
     weight: _F,
     visible_bias: _F,
@@ -74,6 +98,7 @@ def gibbs(
     key: _Key,
     first_row: int = 0,
     step: int = 0,
+    units: Units = ...,
     reference: bool = False,
 ) -> None: ...
 def free_energy(
@@ -89,6 +114,7 @@ def cd_statistics(
     key: _Key,
     first_row: int = 0,
     step: int = 0,
+    units: Units = ...,
     reference: bool = False,
 ) -> tuple[_Int, _Int, _Int]: ...
 def anneal(
@@ -102,6 +128,7 @@ def anneal(
     key: _Key,
     first_row: int = 0,
     step: int = 0,
+    units: Units = ...,
     progress: Callable[[int], object] | None = None,
     reference: bool = False,
 ) -> NDArray[np.float64]: ...
@@ -128,7 +155,8 @@ def train_minibatches(
     velocity: tuple[_F, _F, _F] | None = None,
     squares: tuple[_F, _F, _F] | None = None,
     offsets: tuple[_F, _F] | None = None,
-    chains: _Bits | None = None,
+    chains: _Bits | _F | None = None,
+    units: Units = ...,
     progress: Callable[[int], object] | None = None,
     reference: bool = False,
 ) -> tuple[str, int, BaseException | None]: ...
@@ -142,9 +170,11 @@ def train_dense(
     *,
     velocity: tuple[_F, _F, _F] | None = None,
     squares: tuple[_F, _F, _F] | None = None,
-    chains: _Bits | None = None,
+    chains: _Bits | _F | None = None,
+    units: Units = ...,
     progress: Callable[[int], object] | None = None,
     canonical: bool = False,
+    reference: bool = False,
 ) -> tuple[str, int, BaseException | None]: ...
 def parse_csv(
     text: Buffer,

@@ -6,13 +6,14 @@ from typing import Any
 
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
-from rbmx.units import unit_type
+from rbmx.units import UnitType, unit_type
 
 try:
     import torch
     from torch import Tensor, nn
 
     from rbmx import marginal, torch_units
+    from rbmx.states import require_states
 except ImportError as error:  # pragma: no cover - an environment without torch
     raise ImportError("rbmx.RBM needs torch: pip install 'rbmx[torch]'; rbmx.train works without") from error
 
@@ -72,7 +73,10 @@ class RBMLayer(nn.Module):
         return self.hidden_mean(v)
 
     def hidden_mean(self, v: Tensor) -> Tensor:
-        """E[h | v], (rows, n_hidden), differentiable; NaN is a missing entry, summed out (rbmx.marginal)."""
+        """E[h | v], (rows, n_hidden), differentiable; NaN is a missing entry, summed out (rbmx.marginal).
+
+        A smooth function of any real v, like those of other layers: it does not ask whether v can be a state.
+        """
         v = self._as_rows(v, "v", self.n_visible)
         return self._marginal_hidden_mean(v) if marginal.may_be_missing(v) else self.complete_hidden_mean(v)
 
@@ -88,19 +92,28 @@ class RBMLayer(nn.Module):
         return torch_units.mean(self.visible_unit, self._visible_input(h), self.log_variance)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
-        """E(v, h), (rows,), differentiable."""
+        """E(v, h), (rows,), differentiable; what free_energy says of v holds for both.
+
+        Raises:
+            ValueError: values that are no states of their units, nor means of states.
+        """
         v, h = self._as_rows(v, "v", self.n_visible), self._as_rows(h, "h", self.n_hidden)
+        _require_states_but_variables(self.visible_unit, v, "v")
+        _require_states_but_variables(self.hidden_unit, h, "h")
         return self._visible_energy(v) + torch_units.energy(self.hidden_unit, h) - (self._hidden_input(v) * h).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """F(v) = -log sum_h exp(-E(v, h)), (rows,), differentiable; p(v) = exp(-F(v)) / Z.
 
-        NaN is a missing entry: with F(v) = -log of the sum over them as well, p(observed) = exp(-F(v)) / Z.
+        NaN is a missing entry: with F(v) = -log of the sum over them as well, p(observed) = exp(-F(v)) / Z. A v that
+        requires a gradient is one to move, and may leave the range of its units.
 
         Raises:
-            ValueError: entries are missing that cannot be summed out (rbmx.marginal).
+            ValueError: values that are no states of their units, nor means of states, or entries are missing that
+                cannot be summed out (rbmx.marginal).
         """
         v = self._as_rows(v, "v", self.n_visible)
+        _require_states_but_variables(self.visible_unit, v, "v", missing=True)
         return marginal.free_energy(self, v) if marginal.may_be_missing(v) else self.complete_free_energy(v)
 
     def complete_free_energy(self, v: Tensor) -> Tensor:
@@ -127,6 +140,12 @@ class RBMLayer(nn.Module):
             raise ValueError(f"{name}: expected (rows, {units}), got {tuple(values.shape)}")
         rows: Tensor = values.to(self.weight.dtype)
         return rows
+
+
+def _require_states_but_variables(unit: UnitType, values: Tensor, name: str, *, missing: bool = False) -> None:
+    """require_states, but of values that a gradient is asked for: they move off the states."""
+    if not values.requires_grad:
+        require_states(unit, values, name, missing=missing)
 
 
 def torch_seed() -> Tensor:

@@ -16,6 +16,7 @@ __all__ = ["CLASS_OF", "load"]
 CLASS_OF = {
     "rbmx.rbm.1": ("rbmx.rbm", "RBM"),
     "rbmx.dbn.1": ("rbmx.dbn", "DBN"),
+    "rbmx.classrbm.1": ("rbmx.classrbm", "ClassRBM"),
     "rbmx.autoencoder.1": ("rbmx.autoencoder", "Autoencoder"),
     "rbmx.denoising_autoencoder.1": ("rbmx.denoising", "DenoisingAutoencoder"),
     "rbmx.stacked_denoising_autoencoder.1": ("rbmx.denoising", "StackedDenoisingAutoencoder"),

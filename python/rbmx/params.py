@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import number, text, whole_number
 from rbmx.rng import Key, draw32
 from rbmx.units import UnitType, unit_type
 
@@ -51,6 +52,8 @@ class RBMParams:
             array = getattr(self, name)
             if array.dtype != np.float32 or array.shape != shape or not array.flags.c_contiguous:
                 raise ValueError(f"{name}: expected C-contiguous float32 {shape}, got {array.dtype} {array.shape}")
+        text("visible", self.visible)
+        text("hidden", self.hidden)
         visible, hidden = (unit_type(*side) for side in ((self.visible, self.n_visible), (self.hidden, self.n_hidden)))
         if hidden.visible_only:
             raise ValueError(f"hidden: {self.hidden} units are visible ones: {hidden.visible_only}")
@@ -107,10 +110,12 @@ class RBMParams:
         A weight is the sum of twelve uniform numbers less six (Irwin and Hall) times std: exact in integers, so
         the same bytes on any machine.
         """
+        text("visible", visible)
+        text("hidden", hidden)
         for name, n in (("n_visible", n_visible), ("n_hidden", n_hidden)):
-            if not 1 <= n <= MAX_UNITS:
+            if not 1 <= whole_number(name, n) <= MAX_UNITS:
                 raise ValueError(f"{name}: expected 1 to {MAX_UNITS} units, got {n}")
-        if not 0 <= std < 100:
+        if not 0 <= number("std", std) < 100:
             raise ValueError(f"std: expected 0 or a small positive number, got {std}")
         weight = np.empty((n_hidden, n_visible), np.float32)
         rows = max(1, (1 << 20) // n_visible)

@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 
 from rbmx import marginal, ops
+from rbmx.arguments import whole_number
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.data import Encoding
 from rbmx.layer import torch_seed
 from rbmx.samplers import Sampler
 from rbmx.samplers.clamped import complete
 from rbmx.scoring import RBMScorer
+from rbmx.states import require_states
 from rbmx.training import EpochRecord, TrainConfig, TrainState, train
+from rbmx.training.callbacks import require_callbacks
 from rbmx.training.optimizers import Optimizer
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Forgotten, Schedule
@@ -147,7 +150,7 @@ class RBM(RBMScorer):
                 config,
                 state=self.train_state if resume else None,
                 validation=validation,
-                callbacks=[*callbacks, _Remember(self, resume)],
+                callbacks=[*require_callbacks(callbacks), _Remember(self, resume)],
                 progress=progress,
             )
         finally:
@@ -168,11 +171,12 @@ class RBM(RBMScorer):
             seed: an int repeats exactly.
             clamped_steps: Gibbs steps that fill in missing entries first.
         """
-        if k < 1:
+        if whole_number("k", k) < 1:
             raise ValueError(f"k: expected 1 or more Gibbs steps, got {k}")
         v = self._as_rows(v, "v", self.n_visible)
         if v.ndim != 2 or len(v) == 0:
             raise ValueError(f"v: expected (rows, {self.n_visible}) with at least one row, got {tuple(v.shape)}")
+        require_states(self.visible_unit, v, "v", missing=True)
         self._tell_slow("contrastive divergence runs through torch")
         machine, key = self._machine(), self._noise(seed)
         if marginal.may_be_missing(v):

@@ -12,6 +12,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import whole_number
+
 __all__ = ["Draws", "Key", "Purpose", "draw32", "philox", "uniform"]
 
 ROWS_PER_CALL = 8
@@ -67,6 +69,7 @@ class Key:
     seed: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", whole_number("seed", self.seed))
         if not 0 <= self.seed < 1 << 64:
             raise ValueError(f"seed: expected an integer from 0 to 2^64 - 1, got {self.seed}")
 

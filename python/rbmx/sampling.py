@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmx import marginal, ops, torch_units
+from rbmx.arguments import whole_number
 from rbmx.backends import Backend, Rows, backend_for
 from rbmx.layer import RBMLayer, torch_seed
 from rbmx.params import RBMParams
 from rbmx.rng import Key
-from rbmx.samplers.clamped import complete, mean_of_hidden, mean_of_missing
+from rbmx.samplers.clamped import AVERAGED_STEPS, complete, mean_of_hidden, mean_of_missing
+from rbmx.states import require_states
 from rbmx.units.base import require_whole_groups
 
-__all__ = ["RBMSampler", "require_known"]
-
-AVERAGED_STEPS = 200  # of the chain whose second half hidden means of many missing entries are averaged over
+__all__ = ["RBMSampler"]
 
 
 class RBMSampler(RBMLayer):
@@ -39,21 +39,21 @@ class RBMSampler(RBMLayer):
     @torch.no_grad()
     def sample_hidden(self, v: Tensor, seed: int | None = None) -> Tensor:
         """h ~ p(h | v), (rows, n_hidden). An int seed repeats exactly; None never repeats."""
-        require_known(self._as_rows(v, "v", self.n_visible), "v")
+        require_states(self.visible_unit, self._as_rows(v, "v", self.n_visible), "v")
         return self._half_step("hidden", v, self._noise(seed))
 
     @torch.no_grad()
     def sample_visible(self, h: Tensor, seed: int | None = None) -> Tensor:
         """v ~ p(v | h), (rows, n_visible), counts of one word. An int seed repeats exactly; None never repeats."""
-        require_known(self._as_rows(h, "h", self.n_hidden), "h")
+        require_states(self.hidden_unit, self._as_rows(h, "h", self.n_hidden), "h")
         return self._half_step("visible", h, self._noise(seed))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1, seed: int | None = None) -> Tensor:
         """v after `steps` times h ~ p(h | v), v ~ p(v | h), (rows, n_visible)."""
-        if steps < 0:
+        if whole_number("steps", steps) < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        require_known(self._as_rows(v, "v", self.n_visible), "v")
+        require_states(self.visible_unit, self._as_rows(v, "v", self.n_visible), "v")
         return self._gibbs(v, steps, self._noise(seed))
 
     @torch.no_grad()
@@ -77,9 +77,9 @@ class RBMSampler(RBMLayer):
             start: (n_visible,) or (n, n_visible), states to begin at instead of noise; required for counts, whose
                 totals a chain keeps.
         """
-        if n < 1:
+        if whole_number("n", n) < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
-        if steps < 0:
+        if whole_number("steps", steps) < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
         if self.visible == "counts" and (start is None or given is not None):
             raise ValueError("start: counts keep the totals of the rows they start at; expected start= and no given=")
@@ -88,6 +88,7 @@ class RBMSampler(RBMLayer):
             fair = torch.zeros(n, self.n_hidden, dtype=self.weight.dtype, device=self.weight.device)
             start = self._half_step("visible", fair, ops.fold_in(key, 1))
         start = self._as_rows(start, "start", self.n_visible).to(self.weight.device).expand(n, self.n_visible)
+        require_states(self.visible_unit, start, "start")
         if given is None:
             if mask is not None:
                 raise ValueError("mask: expected given= beside it")
@@ -97,7 +98,9 @@ class RBMSampler(RBMLayer):
         mask = ~torch.isnan(given) if mask is None else torch.as_tensor(mask, device=given.device).bool()
         if not torch.compiler.is_compiling():
             require_whole_groups(self.visible_unit, mask.expand(n, self.n_visible).cpu().numpy())
-            require_known(torch.where(mask, given, 0), "given")
+            if bool((mask & given.isnan()).any()):
+                raise ValueError("given: NaN where mask is true, expected a value to keep")
+        require_states(self.visible_unit, torch.where(mask, given, torch.nan), "given", missing=True)
         v = torch.where(mask, given, start)
         for step in range(steps):
             v = torch.where(mask, given, self._gibbs(v, 1, ops.fold_in(key, step + 3)))
@@ -116,7 +119,7 @@ class RBMSampler(RBMLayer):
         """
         if mode not in ("mean", "sample"):
             raise ValueError(f"mode: expected 'mean' or 'sample', got {mode!r}")
-        if steps < 2:
+        if whole_number("steps", steps) < 2:
             raise ValueError(f"steps: expected 2 or more, got {steps}")
         rows = self._require_states(self._as_rows(v, "v", self.n_visible))
         fill = mean_of_missing if mode == "mean" else complete
@@ -135,12 +138,7 @@ class RBMSampler(RBMLayer):
         rows = v.detach().cpu().to(torch.float32).contiguous().numpy()
         if rows.ndim != 2:
             raise ValueError(f"v: expected (rows, {self.n_visible}), got {tuple(v.shape)}")
-        found = self.visible_unit.check(rows.astype(np.float64), missing=True)
-        if found is not None:
-            value = rows[found.row, found.column]
-            raise ValueError(
-                f"v: row {found.row}, column {found.column}: value {value}: {found.unit} units take {found.expected}"
-            )
+        require_states(self.visible_unit, v, "v", missing=True)
         return rows
 
     def _engine(self, what: str) -> tuple[Backend, RBMParams]:
@@ -225,11 +223,3 @@ class RBMSampler(RBMLayer):
     def _key(self, seed: int | None) -> Key:
         """The same as a Key."""
         return ops.as_key(self._noise(seed))
-
-
-def require_known(values: Tensor, name: str) -> None:
-    """ValueError where an entry is missing; a compiled program does not look."""
-    if marginal.may_be_missing(values):
-        raise ValueError(
-            f"{name}: NaN, a missing entry; fill it in with impute(v) or keep what is known with sample(given=)"
-        )

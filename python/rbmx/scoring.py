@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from rbmx.likelihood import Estimate, exact, pseudolikelihood
 from rbmx.likelihood.clamped import log_marginals
 from rbmx.likelihood.partition import estimate_log_partition
 from rbmx.samplers.clamped import has_missing
-from rbmx.sampling import RBMSampler, require_known
+from rbmx.sampling import RBMSampler
 from rbmx.training.measuring import log_odds
 
 __all__ = ["RBMScorer"]
@@ -99,7 +98,7 @@ class RBMScorer(RBMSampler):
         """log p(the other entries of v | those where `given` is true), float64 (rows,); log Z cancels.
 
         Args:
-            v: (rows, n_visible), no entry missing.
+            v: (rows, n_visible); NaN is a missing entry, neither given nor asked for: it is summed out.
             given: bool, (n_visible,) or as v; a softmax group is given whole or not at all.
             method: "exact" (as free_energy), "ais" (log Z of the machine with the given entries clamped, a run a row),
                 "auto": exact where it can be.
@@ -111,18 +110,25 @@ class RBMScorer(RBMSampler):
         if method not in ("auto", "exact", "ais"):
             raise ValueError(f"method: expected one of auto, exact, ais, got {method!r}")
         v = self._as_rows(v, "v", self.n_visible)
-        require_known(v, "v")
         known = torch.as_tensor(given, device=v.device).bool().expand_as(v)
         hidden_from_view = torch.where(known, v, torch.nan)
-        rows = self._require_states(hidden_from_view)
-        if method == "exact" or (method == "auto" and marginal.can_sum_out(self, hidden_from_view)):
-            return (marginal.free_energy(self, hidden_from_view) - self.complete_free_energy(v)).double()
-        part = ~known.all(1).cpu().numpy()  # the others have nothing to predict
-        found = np.zeros(len(v))
-        found[part] = -self.complete_free_energy(v).double().cpu().numpy()[part] - log_marginals(
-            self._params_copy(), rows[part], temperatures=temperatures, chains=chains, key=self._key(seed)
+        given_rows, rows = self._require_states(hidden_from_view), self._require_states(v)
+        both = (hidden_from_view, v)
+        if method == "exact" or (method == "auto" and all(marginal.can_sum_out(self, part) for part in both)):
+            return (marginal.free_energy(self, hidden_from_view) - marginal.free_energy(self, v)).double()
+        asked = (~known & ~v.isnan()).any(1)  # the other rows have nothing to predict
+        whole, key = ~v.isnan().any(1), self._key(seed)
+        settings: dict[str, Any] = {"temperatures": temperatures, "chains": chains}
+        found = torch.zeros(len(v), dtype=torch.float64)
+        found[asked] -= torch.from_numpy(
+            log_marginals(self._params_copy(), given_rows[asked.cpu().numpy()], key=key.fold_in(0), **settings)
         )
-        return torch.from_numpy(found)
+        found[asked & whole] -= self.complete_free_energy(v[asked & whole]).double().cpu()
+        gaps = asked & ~whole
+        found[gaps] += torch.from_numpy(
+            log_marginals(self._params_copy(), rows[gaps.cpu().numpy()], key=key.fold_in(1), **settings)
+        )
+        return found
 
     def pseudo_log_likelihood(self, v: Tensor) -> Tensor:
         """sum_i log p(v_i | all other v), float64 (rows,), over all visible units."""

@@ -19,10 +19,10 @@ from rbmx.units.exponential import Exponential
 from rbmx.units.gaussian import LOG_VARIANCE_LIMIT, Gaussian, LearnedGaussian
 from rbmx.units.mixed import Mixed
 from rbmx.units.relu import ReLU
-from rbmx.units.softmax import Softmax
+from rbmx.units.softmax import SUM_TOLERANCE, Softmax
 from rbmx.units.spin import Spin
 
-__all__ = ["cumulant", "energy", "mean", "replicas", "sample", "statistic"]
+__all__ = ["contains", "cumulant", "energy", "mean", "replicas", "sample", "statistic"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -58,6 +58,8 @@ def _sample_by_specification(unit: UnitType, x: Tensor, draws: Draws) -> Tensor:
 
 # U(s), (rows,), of states and the log variances of learned units, or None
 energy = _ByType()
+# which values can be states or their means, bool (rows, units)
+contains = _ByType()
 # log of the sum or integral over s of exp(x.t(s) - U(s)), (rows,), of inputs and log variances
 cumulant = _ByType()
 # E[s | x], (rows, units), of inputs and log variances
@@ -79,6 +81,11 @@ def _generator(x: Tensor, draws: Draws) -> torch.Generator:
 
 
 # Bernoulli
+
+
+@contains.of(Bernoulli, Exponential)
+def _(unit: UnitType, s: Tensor) -> Tensor:
+    return (s >= 0) & (s <= 1)
 
 
 @sample.of(Bernoulli)
@@ -105,6 +112,11 @@ def _(unit: Bernoulli, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 # Spin
 
 
+@contains.of(Spin)
+def _(unit: Spin, s: Tensor) -> Tensor:
+    return s.abs() <= 1
+
+
 @cumulant.of(Spin)
 def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logaddexp(x, -x).sum(-1)
@@ -116,6 +128,11 @@ def _(unit: Spin, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
 
 
 # Gaussian
+
+
+@contains.of(Gaussian, LearnedGaussian, DReLU)
+def _(unit: UnitType, s: Tensor) -> Tensor:
+    return torch.isfinite(s)
 
 
 @sample.of(Gaussian)
@@ -176,6 +193,18 @@ def _grouped(unit: Softmax, x: Tensor) -> Tensor:
     return x.reshape(*x.shape[:-1], -1, unit.group)
 
 
+@contains.of(Softmax)
+def _(unit: Softmax, s: Tensor) -> Tensor:
+    sums = _grouped(unit, s).sum(-1)
+    whole = (sums - 1).abs() <= max(SUM_TOLERANCE, unit.group * torch.finfo(s.dtype).eps)
+    return (s >= 0) & (s <= 1) & whole.repeat_interleave(unit.group, -1)
+
+
+@contains.of(Counts)
+def _(unit: Counts, s: Tensor) -> Tensor:
+    return torch.isfinite(s) & (s >= 0) & (s == s.floor())
+
+
 @cumulant.of(Softmax)
 def _(unit: Softmax, x: Tensor, log_variance: Tensor | None = None) -> Tensor:
     return torch.logsumexp(_grouped(unit, x), -1).sum(-1)
@@ -217,6 +246,11 @@ def _half_mean(x: Tensor) -> Tensor:
     below = torch.exp(-_log_mills(down)) - down
     above = up + torch.exp(-up * up / 2 - _HALF_LOG_2PI - torch.special.log_ndtr(up))
     return torch.where(x <= 0, below, above)
+
+
+@contains.of(ReLU)
+def _(unit: ReLU, s: Tensor) -> Tensor:
+    return torch.isfinite(s) & (s >= 0)
 
 
 @energy.of(ReLU)
@@ -293,6 +327,11 @@ def _(unit: Exponential, x: Tensor, log_variance: Tensor | None = None) -> Tenso
 
 
 # mixed
+
+
+@contains.of(Mixed)
+def _(unit: Mixed, s: Tensor) -> Tensor:
+    return torch.cat([contains(block, values) for block, values, _ in _parts(unit, s, None)], -1)
 
 
 def _parts(unit: Mixed, values: Tensor, log_variance: Tensor | None) -> list[tuple[UnitType, Tensor, Tensor | None]]:

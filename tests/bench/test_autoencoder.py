@@ -17,12 +17,14 @@ def test_both_programs_train_and_their_errors_fall_with_backprop(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(autoencoder, "SIZES", (49, 30, 20, 8))
+    monkeypatch.setitem(autoencoder.SETTINGS, "tuning-rate", 0.01)
+    monkeypatch.setitem(autoencoder.SETTINGS, "tuning-batch", 20)
     generator = np.random.default_rng(0)
     codes = generator.random((600, 4)) < 0.5
     images = (codes @ generator.random((4, 49))) > 1.0  # four causes, which 8 units can hold
     picture = tmp_path / "fig6.png"
     report = run_autoencoder(
-        images[:500], images[500:], rows=(500,), seeds=(1,), epochs=5, backprop=3, hadoop=False, threads=1, plot=picture
+        images[:500], images[500:], rows=(500,), seeds=(1,), epochs=5, backprop=5, hadoop=False, threads=1, plot=picture
     )
     assert picture.stat().st_size > 1000
     assert [row["name"] for row in report.rows] == ["500 images, torch", "500 images, rbmx"]

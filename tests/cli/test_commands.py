@@ -118,6 +118,12 @@ def test_score_prints_the_exact_likelihood_with_method_and_encoding(model, bits,
     assert fields["pseudo_log_likelihood"] is None and fields["rows"] == 90
 
 
+@pytest.mark.parametrize("words", [("--double",), ("--chains", 50)])
+def test_flags_of_an_estimate_that_is_not_asked_for_are_bad_use(model, bits, capsys, words):
+    assert run("score", model, bits, *words) == 2
+    assert capsys.readouterr().err == f"rbmx: {words[0]}: says how --ais estimates log Z; expected --ais beside it\n"
+
+
 def test_score_estimates_large_machines_from_below_and_above(tmp_path, capsys):
     params = RBMParams.initial(26, 25, key=Key(0), std=0.3)
     save_checkpoint(tmp_path / "large.safetensors", Checkpoint(params))

@@ -49,17 +49,30 @@ def grey(rows: int, units: int) -> Any:
     return (draw32(DATA_KEY, 0, rows, units, stream=2) >> np.uint32(24)).astype(np.float32) / np.float32(256)
 
 
-def initial(n_visible: int, n_hidden: int) -> rbmx.RBMParams:
-    return rbmx.RBMParams.initial(n_visible, n_hidden, key=KEY.fold_in(Purpose.INITIAL_WEIGHTS), std=0.05)
+def standard(rows: int, units: int) -> Any:
+    """Nearly normal numbers of variance 1: sums of four bytes."""
+    total = sum((draw32(DATA_KEY, 0, rows, units, stream=3 + i) >> np.uint32(24)).astype(np.int64) for i in range(4))
+    return ((total - 510) / 147.8).astype(np.float32)
+
+
+def labelled(rows: int) -> PackedBits:
+    """120 bits, and ten units of which one is on."""
+    labels = (draw32(DATA_KEY, 0, rows, 1, stream=7) % np.uint32(10))[:, 0]
+    return PackedBits.pack(np.hstack([bits(rows, 120).unpack(), np.eye(10, dtype=np.uint8)[labels]]))
+
+
+def initial(n_visible: int, n_hidden: int, visible: str = "bernoulli", hidden: str = "bernoulli") -> rbmx.RBMParams:
+    key = KEY.fold_in(Purpose.INITIAL_WEIGHTS)
+    return rbmx.RBMParams.initial(n_visible, n_hidden, key=key, std=0.05, visible=visible, hidden=hidden)
 
 
 def arrays(params: rbmx.RBMParams) -> list[Any]:
     return [params.weight, params.visible_bias, params.hidden_bias]
 
 
-def trained(n_visible: int, n_hidden: int, data: Any, config: rbmx.TrainConfig, many: bool) -> str:
-    """Hash of parameters, velocity and chains after config.epochs."""
-    params, state = initial(n_visible, n_hidden), None
+def trained(n_visible: int, n_hidden: int, data: Any, config: rbmx.TrainConfig, many: bool, *units: str) -> str:
+    """Hash of parameters, velocity and chains after config.epochs; units: visible and hidden ones, or Bernoulli."""
+    params, state = initial(n_visible, n_hidden, *units), None
     for epochs in range(1, config.epochs + 1) if many else [config.epochs]:
         part = dataclasses.replace(config, epochs=epochs)
         result = rbmx.train(params, data, part, state=state)
@@ -123,6 +136,10 @@ def main() -> None:
     centred = dataclasses.replace(config, centering=0.01, penalties=(rbmx.L1(1e-3), rbmx.L2(1e-3)))
     adam = dataclasses.replace(centred, sampler=cd, optimizer=rbmx.Adam(0.01))
     real = dataclasses.replace(config, epochs=2, reproducible=True)
+    normal = dataclasses.replace(real, optimizer=rbmx.SGD(0.01, 0.5), visible_bias="keep")
+    started = dataclasses.replace(normal, sampler=rbmx.CD(2))  # first real chains are NumPy's, whose log may vary
+    softmax = dataclasses.replace(centred, visible_bias="keep")
+    label = "bernoulli*120 + softmax(10)"
     print(
         json.dumps(
             {
@@ -136,6 +153,16 @@ def main() -> None:
                 "CD-1, centred, Adam, 130-65": trained(130, 65, bits(411, 130), adam, many),
                 "CD-1, streamed, 130-65": trained(130, 65, bits(9000, 130), stream, many),
                 "PCD-2 on real values, canonical, 65-33": trained(65, 33, grey(211, 65), real, many),
+                "PCD-2, centred, Bernoulli and softmax, 130-65": trained(130, 65, labelled(411), softmax, many, label),
+                "PCD-2, Gaussian-Bernoulli, canonical, 65-33": trained(
+                    65, 33, standard(211, 65), normal, many, "gaussian"
+                ),
+                "CD-2, Gaussian-ReLU, canonical, 65-33": trained(
+                    65, 33, standard(211, 65), started, many, "gaussian", "relu"
+                ),
+                "CD-2, Bernoulli-Gaussian, canonical, 65-33": trained(
+                    65, 33, bits(211, 65), started, many, "bernoulli", "gaussian"
+                ),
                 "two rounds over three shards, averaged": sharded(many, momentum=0.5, outer_momentum=0.5),
                 "two rounds over three shards, summed": sharded(many, merge="gradient", split_batch=False),
                 **sampled(),

@@ -116,7 +116,6 @@ def test_a_schedule_that_is_a_function_is_kept_by_name_and_must_be_passed_again(
         (lambda: TrainConfig(sampler="foo"), "sampler: expected"),  # type: ignore[arg-type]
         (lambda: TrainConfig(schedule="linear"), "schedule: expected a function"),  # type: ignore[arg-type]
         (lambda: TrainConfig(schedule=lambda epoch, epochs: -1.0).learning_rate(0), "schedule: expected a factor"),
-        (lambda: TrainConfig(penalties=L1(0.1)), "penalties: expected a list"),  # type: ignore[arg-type]
         (lambda: TrainConfig(penalties=(Sparsity(0.1), Sparsity(0.2))), "penalties: expected one Sparsity"),
         (lambda: TrainConfig(sampler=PT(), penalties=(Dropout(0.5),)), "penalties: Dropout goes with CD and PCD"),
         (lambda: sampler_from("pt", persistent=False), "persistent: chooses between CD and PCD"),

@@ -143,6 +143,14 @@ def test_bad_settings_are_refused(settings: Any, message: str) -> None:
         LikelihoodMonitor(**settings)
 
 
+def test_counts_are_refused_before_any_training() -> None:
+    params = RBMParams.initial(3, 2, key=Key(0), visible="counts")
+    rows = np.array([[1.0, 2, 0], [0, 0, 3]])
+    with pytest.raises(ValueError, match=r"^LikelihoodMonitor: counts have a log Z for each total"):
+        train(params, rows, TrainConfig(1, visible_bias="keep"), callbacks=[LikelihoodMonitor()])
+    np.testing.assert_array_equal(params.weight, RBMParams.initial(3, 2, key=Key(0), visible="counts").weight)
+
+
 def test_normal_log_weights_give_the_mean_that_few_chains_do_not_see() -> None:
     """64 runs of 16 chains with log weights from N(0, 3): log E[w] = 1.5, which 99 % intervals hold."""
     from rbmx.likelihood.estimate import lognormal_mean

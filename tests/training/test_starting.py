@@ -56,7 +56,7 @@ def test_biases_that_are_not_zero_or_to_be_kept_stay() -> None:
     [
         ("spin", [[1, -1], [1, 3]], r"data: row 1, column 1 .*: value 3.0: spin units take values in \[-1, 1\]"),
         ("relu", [[1, 0], [-2, 3]], r"row 1, column 0 .*: value -2.0: relu units take finite values of 0 or more"),
-        ("softmax(2)", [[1, 0], [0, 0]], r"row 1, column 0 .*: value 0.0: softmax\(2\) units take groups of 2 values"),
+        ("softmax(2)", [[1, 0], [0, 0]], r"row 1, column 0 .*: value 0: softmax\(2\) units take groups of 2 values"),
         ("spin + relu", [[1, 0], [1, -1]], "row 1, column 1 .*: value -1.0: relu units take"),
         ("exponential", [[1, 0], [0, 255]], "row 1, column 1 .*: value 255.0: exponential units take"),
         ("gaussian", [[1, np.inf]], "row 0, column 1 .*: value inf is not a finite number"),

@@ -303,8 +303,10 @@ def test_engines_that_cannot_run_are_named() -> None:
     grey = np.full((4, 12), 0.5)
     with pytest.raises(ValueError, match="engine: 'binary' needs binary rows"):
         train(fresh(), grey, TrainConfig(engine="binary"))
-    with pytest.raises(ValueError, match="engine: 'blas' needs Bernoulli units"):
-        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'blas' has no kernels for bernoulli visible and spin hidden units"):
+        train(fresh(hidden="spin"), ROWS, TrainConfig(engine="blas"))
+    with pytest.raises(ValueError, match="engine: 'binary' needs Bernoulli units, got bernoulli visible and gaussian"):
+        train(fresh(hidden="gaussian"), ROWS, TrainConfig(engine="binary"))
 
 
 @pytest.mark.parametrize("engine", ["auto", "blas", "reference"])
@@ -355,7 +357,7 @@ def test_a_state_goes_on_with_its_own_optimizer_and_sampler_only() -> None:
 
 @pytest.mark.parametrize("callbacks", [[1], [WeightAverage], WeightAverage(1)])
 def test_what_is_no_callback_is_refused(callbacks: Any) -> None:
-    with pytest.raises(ValueError, match="callbacks: expected"):
+    with pytest.raises(TypeError, match="callbacks: expected"):
         Trainer(fresh(), ROWS, callbacks=callbacks)
 
 

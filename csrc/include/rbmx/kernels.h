@@ -36,6 +36,31 @@ struct Reals {
   std::int64_t rows;
   std::int64_t units;
 };
+// Where samples go: bits of Bernoulli units, values (rows, pitch) of others; both null: nowhere.
+struct Samples {
+  MutableBits bits;
+  float* values;
+  std::int64_t pitch;
+};
+
+// Units first .. first + size - 1 are one categorical variable (softmax units): one of them is on,
+// p(i) = exp(x_i) / sum over the group of exp(x).
+struct Group {
+  std::int32_t first;
+  std::int32_t size;
+};
+struct Groups {
+  const Group* group;  // in the order of their units, apart from each other
+  std::int64_t n;
+};
+// Units of a side and their states s given the input x: Bernoulli bits; s = x + a standard normal
+// number; that same normal cut off at s >= 0.
+enum class Unit { bernoulli, gaussian, relu };
+struct Units {
+  Unit visible;
+  Unit hidden;
+  Groups groups;  // of visible Bernoulli units
+};
 
 struct Model {
   const float* weight;  // (n_hidden, n_visible)
@@ -43,6 +68,7 @@ struct Model {
   const float* hidden_bias;
   std::int64_t n_visible;
   std::int64_t n_hidden;
+  Units units = {};
 };
 struct Parameters {
   float* weight;
@@ -50,7 +76,8 @@ struct Parameters {
   float* hidden_bias;
   std::int64_t n_visible;
   std::int64_t n_hidden;
-  operator Model() const { return {weight, visible_bias, hidden_bias, n_visible, n_hidden}; }
+  Units units = {};
+  operator Model() const { return {weight, visible_bias, hidden_bias, n_visible, n_hidden, units}; }
 };
 
 enum class Side { hidden, visible };
@@ -128,14 +155,16 @@ struct TrainingPlan {
   Monitor monitor;
 };
 // velocity (m) and squares (s): null where the rule has none. offsets: means of the units,
-// (n_visible) and (n_hidden), for centred gradients; null for plain ones. chains: hidden bits of
-// the persistent chains, null for CD.
+// (n_visible) and (n_hidden), for centred gradients; null for plain ones. chains: hidden states of
+// the persistent chains, bits or real_chains (n_chains, n_hidden), null for CD.
 struct TrainingState {
   Parameters velocity;
   Parameters squares;
   float* visible_offset;
   float* hidden_offset;
   MutableBits chains;
+  float* real_chains;
+  std::int64_t n_real_chains;
 };
 struct TrainingReport {
   Outcome outcome;
@@ -147,7 +176,7 @@ struct TrainingReport {
 inline constexpr std::int64_t kMaxOnlineUnits = 32;
 inline constexpr std::int64_t kMaxOnlineSteps = 128;
 inline bool is_online(const Model& model, const TrainingPlan& plan, const TrainingState& state) {
-  return plan.batch_size == 1 && model.n_visible <= kMaxOnlineUnits &&
+  return plan.batch_size == 1 && model.units.groups.n == 0 && model.n_visible <= kMaxOnlineUnits &&
          model.n_hidden <= kMaxOnlineUnits && plan.gibbs_steps <= kMaxOnlineSteps &&
          plan.update.rule == Rule::momentum && plan.update.weight_decay == 0 &&
          plan.update.l1 == 0 && state.velocity.weight == nullptr &&
@@ -194,9 +223,9 @@ struct LinesRead {
 struct KernelTable {
   const char* isa;
   void (*mean)(Team&, const Model&, Side, const Bits& given, float* out);
-  // of real-valued units, with samples where their words are not null
+  // of real-valued rows: means, or samples where `means` is null
   void (*mean_dense)(Team&, const Model&, Side, const Reals& given, const Place&, Product,
-                     float* means, MutableBits samples);
+                     float* means, const Samples&);
   void (*sample)(Team&, const Model&, Side, const Bits& given, const Place&, MutableBits out);
   void (*gibbs)(Team&, const Model&, MutableBits visible, std::int64_t steps, const Place&);
   void (*free_energy)(Team&, const Model&, const Bits& visible, double* out);

@@ -19,6 +19,8 @@ namespace rbmx {
 template <class F>
 struct Lanes;
 
+inline constexpr std::int32_t kRootOfHalf = 0x3F3504F3;  // the bits of sqrt(1/2)
+
 template <>
 struct Lanes<float> {
   static RBMX_ALWAYS_INLINE float splat(float x) { return x; }
@@ -34,6 +36,17 @@ struct Lanes<float> {
     std::memcpy(&value, &bits, sizeof value);
     return value;
   }
+  // x = 2^n times the fraction, which is in [sqrt(1/2), sqrt(2)); x > 0 normal
+  static RBMX_ALWAYS_INLINE float fraction(float x, float& n) {
+    std::int32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    const std::int32_t exponent = (bits - kRootOfHalf) >> 23;
+    bits -= exponent * (1 << 23);
+    n = static_cast<float>(exponent);
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+  }
+  static RBMX_ALWAYS_INLINE float root(float x) { return __builtin_sqrtf(x); }
 };
 
 inline constexpr float kRoundToInt =

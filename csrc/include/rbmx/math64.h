@@ -1,6 +1,7 @@
-// exp, log, sigmoid and softplus in binary64 from add, subtract, multiply and divide alone, so that
-// one double and a vector of doubles, on any instruction set, give the same bytes. F is double or
-// Eight (cpu/eight.h). Relative error of exp and log: a few units in the last place.
+// exp, log, sigmoid and softplus in binary64 from add, subtract, multiply and divide alone (and the
+// square root), so that one double and a vector of doubles, on any instruction set, give the same
+// bytes. F is double or Eight (cpu/eight.h). Relative error of exp and log: a few units in the last
+// place.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,8 @@ struct Pattern<double> {
     return x;
   }
 };
+
+RBMX_ALWAYS_INLINE double root64(double x) { return __builtin_sqrt(x); }
 
 inline constexpr double kRoundToInt64 = 6755399441055744.0;  // 1.5 * 2^52
 inline constexpr double kExp64Limit = 708.0;                 // beyond it exp gives exp of the limit

@@ -44,7 +44,7 @@ class Phase:
         """From states of the visible units and means of the hidden units, (rows, units) each."""
         v: NDArray[np.floating] = as_array(visible)
         slope = None
-        if params.visible_unit.name != "bernoulli":
+        if not params.visible_unit.binary:
             unit = params.visible_unit
             states = v.astype(np.float64)
             if learning and params.log_variance is not None:
@@ -69,7 +69,7 @@ def require_usable(backend: Backend, params: RBMParams) -> None:
     """ArithmeticError where a parameter, or the sum of a unit's weights where the backend limits it, passed 2047."""
     if not all(np.all(np.abs(getattr(params, name)) <= LARGEST_PARAMETER) for name in params.names):
         raise ArithmeticError("a parameter passed 2047")
-    if backend.limits_sums:
+    if backend.limits_sums and params.visible_unit.binary and params.hidden_unit.binary:
         size = np.abs(params.weight.astype(np.float64))
         if max(size.sum(axis=0).max(), size.sum(axis=1).max()) > LARGEST_PARAMETER:
             raise ArithmeticError("the sum of a unit's weights passed 2047")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,11 @@ except ImportError as error:  # pragma: no cover - only in a broken installation
 
 from rbmx.backends.base import Batches, Outcome, Progress, Rows, State, Statistics, as_array
 from rbmx.backends.loop import Phase, sampled_phases, train_in_python
+from rbmx.backends.reference import ReferenceBackend
 from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
+from rbmx.units import UnitType, unit_type
 
 __all__ = [
     "NativeBackend",
@@ -31,6 +35,8 @@ __all__ = [
     "enumerate_log_partition",
     "extension_path",
     "get_num_threads",
+    "has_kernels",
+    "is_binary",
     "mark_lines",
     "parse_csv",
     "parse_csv_bits",
@@ -102,17 +108,55 @@ def _arrays(params: RBMParams) -> Arrays:
     return params.weight, params.visible_bias, params.hidden_bias
 
 
+REAL_UNITS = ("gaussian", "relu")
+
+
+def _kernel_unit(unit: UnitType) -> str | None:
+    """What the kernels call such units, softmax groups aside; None: no kernel takes them."""
+    if unit.binary:
+        return "bernoulli"
+    return unit.name if unit.name in REAL_UNITS else None
+
+
+def is_binary(params: RBMParams) -> bool:
+    """Whether the bit kernels run it: Bernoulli hidden units under Bernoulli units and softmax groups."""
+    hidden = params.hidden_unit
+    return params.visible_unit.binary and hidden.binary and not len(hidden.variables(params.n_hidden))
+
+
+def has_kernels(params: RBMParams) -> bool:
+    """Whether kernels over bits or over real values run it."""
+    hidden = params.hidden_unit
+    grouped = len(hidden.variables(params.n_hidden)) > 0
+    return None not in (_kernel_unit(params.visible_unit), _kernel_unit(hidden)) and not grouped
+
+
+@lru_cache(maxsize=64)
+def _units_of(visible: str, hidden: str, n_visible: int) -> _core.Units:
+    unit = unit_type(visible, n_visible)
+    return _core.Units(
+        visible=_kernel_unit(unit) or visible,
+        hidden=_kernel_unit(unit_type(hidden)) or hidden,
+        groups=unit.variables(n_visible).astype(np.int32),
+    )
+
+
+def _units(params: RBMParams) -> _core.Units:
+    """The unit types as the kernels know them."""
+    return _units_of(params.visible, params.hidden, params.n_visible)
+
+
 def _words(bits: PackedBits) -> NDArray[np.uint64]:
     return np.ascontiguousarray(bits.words)
 
 
 class NativeBackend:
-    """Bernoulli-Bernoulli machines in C++.
+    """Machines of Bernoulli, Gaussian and rectified units, and of softmax visible groups, in C++.
 
     Packed bits take exact integer sums of selected weights. Real values take products in canonical order, which are
     the faster ones as well wherever the processor has a fused multiply-add; without one (the baseline) they would be
     emulated, so BLAS takes over unless `reproducible`. Two cross-checks: engine="blas" sends everything through BLAS,
-    and engine="plain" trains on bits by the loops of csrc/ref, the specification.
+    and engine="plain" trains by the loops of csrc/ref, the specification.
     """
 
     limits_sums = True
@@ -127,51 +171,42 @@ class NativeBackend:
         """Whether real values take canonical products, whose bytes are the same everywhere."""
         return self.reproducible or (self.engine != "blas" and build_info()["instruction_set"] != "baseline")
 
-    def _exact(self, rows: Rows) -> PackedBits | None:
+    def _exact(self, params: RBMParams, rows: Rows) -> PackedBits | None:
         """The rows where the bit kernels apply to them."""
-        return rows if isinstance(rows, PackedBits) and self.engine != "blas" else None
+        return rows if isinstance(rows, PackedBits) and self.engine != "blas" and is_binary(params) else None
 
     def _mean(self, params: RBMParams, side: str, given: Rows) -> Float32s:
-        bits = self._exact(given)
+        bits = self._exact(params, given)
         if bits is not None:
-            return np.asarray(_core.mean(*_arrays(params), side, _words(bits)))
+            return np.asarray(_core.mean(*_arrays(params), side, _words(bits), units=_units(params)))
         values = np.ascontiguousarray(as_array(given))
-        return np.asarray(_core.mean_dense(*_arrays(params), side, values, canonical=self.canonical))
+        return np.asarray(
+            _core.mean_dense(*_arrays(params), side, values, units=_units(params), canonical=self.canonical)
+        )
 
     def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
-        """E[h | v] = sigmoid(c + W v)."""
+        """E[h | v] of the input c + W v."""
         return self._mean(params, "hidden", visible)
 
     def visible_mean(self, params: RBMParams, hidden: Rows) -> Float32s:
-        """E[v | h] = sigmoid(b + h W)."""
+        """E[v | h] of the input b + h W."""
         return self._mean(params, "visible", hidden)
 
-    def _sample(self, params: RBMParams, side: str, given: Rows, key: Key, first_row: int, step: int) -> PackedBits:
+    def _sample(self, params: RBMParams, side: str, given: Rows, key: Key, first_row: int, step: int) -> Rows:
         n_out = params.n_hidden if side == "hidden" else params.n_visible
-        bits = self._exact(given)
+        place: dict[str, Any] = {"key": key.words, "first_row": first_row, "step": step, "units": _units(params)}
+        bits = self._exact(params, given)
         if bits is not None:
-            words = _core.sample(*_arrays(params), side, _words(bits), key=key.words, first_row=first_row, step=step)
-        else:
-            words = _core.sample_dense(
-                *_arrays(params),
-                side,
-                np.ascontiguousarray(as_array(given)),
-                key=key.words,
-                first_row=first_row,
-                step=step,
-                canonical=self.canonical,
-            )
-        return PackedBits(np.asarray(words), n_out)
+            return PackedBits(_core.sample(*_arrays(params), side, _words(bits), **place), n_out)
+        values = np.ascontiguousarray(as_array(given))
+        drawn = _core.sample_dense(*_arrays(params), side, values, **place, canonical=self.canonical)
+        return PackedBits(drawn, n_out) if drawn.dtype == np.uint64 else drawn
 
-    def sample_hidden(
-        self, params: RBMParams, visible: Rows, key: Key, first_row: int = 0, step: int = 0
-    ) -> PackedBits:
+    def sample_hidden(self, params: RBMParams, visible: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
         """h ~ p(h | v)."""
         return self._sample(params, "hidden", visible, key, first_row, step)
 
-    def sample_visible(
-        self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0
-    ) -> PackedBits:
+    def sample_visible(self, params: RBMParams, hidden: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
         """v ~ p(v | h)."""
         return self._sample(params, "visible", hidden, key, first_row, step)
 
@@ -183,18 +218,26 @@ class NativeBackend:
         key: Key,
         first_row: int = 0,
         first_step: int = 0,
-    ) -> PackedBits:
-        """v after `steps` times h ~ p(h | v), v ~ p(v | h); from the first sample on all states are bits."""
+    ) -> Rows:
+        """v after `steps` times h ~ p(h | v), v ~ p(v | h); of binary units bits from the first sample on."""
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        if not isinstance(visible, PackedBits):
+        if not (isinstance(visible, PackedBits) and is_binary(params)):
             if steps == 0:
-                return PackedBits.pack(visible)
+                return PackedBits.pack(as_array(visible)) if params.visible_unit.binary else visible
             hidden = self.sample_hidden(params, visible, key, first_row, first_step)
             visible = self.sample_visible(params, hidden, key, first_row, first_step)
             return self.gibbs(params, visible, steps - 1, key, first_row, first_step + 1)
         words = visible.words.copy()
-        _core.gibbs(*_arrays(params), words, steps=steps, key=key.words, first_row=first_row, step=first_step)
+        _core.gibbs(
+            *_arrays(params),
+            words,
+            steps=steps,
+            key=key.words,
+            first_row=first_row,
+            step=first_step,
+            units=_units(params),
+        )
         return PackedBits(words, params.n_visible)
 
     def reconstruct(self, params: RBMParams, visible: Rows) -> Float32s:
@@ -202,13 +245,14 @@ class NativeBackend:
         return self.visible_mean(params, self.hidden_mean(params, visible))
 
     def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
-        """F(v) = -v.b - sum_j softplus((W v + c)_j)."""
-        if isinstance(visible, PackedBits):
+        """F(v) = U(v) - v.b - cumulant(W v + c)."""
+        if isinstance(visible, PackedBits) and is_binary(params):
             return np.asarray(_core.free_energy(*_arrays(params), _words(visible)))
-        inputs = _core.gemm(visible, params.weight.T) if self.canonical else visible @ params.weight.T
-        softplus = np.logaddexp(0.0, inputs.astype(np.float64) + params.hidden_bias)
-        own = visible.astype(np.float64) @ params.visible_bias.astype(np.float64)
-        return np.asarray(-own - softplus.sum(axis=1))
+        rows = as_array(visible)
+        inputs = _core.gemm(rows, params.weight.T) if self.canonical else rows @ params.weight.T
+        v = rows.astype(np.float64)
+        own = params.visible_unit.energy(v) - v @ params.visible_bias.astype(np.float64)
+        return np.asarray(own - params.hidden_unit.cumulant(inputs.astype(np.float64) + params.hidden_bias))
 
     def cd_statistics(
         self,
@@ -220,7 +264,7 @@ class NativeBackend:
         step: int = 0,
     ) -> Statistics:
         """Sums over rows of v0 p0 - v1 p1; exact integers underneath where the rows are bits."""
-        if isinstance(visible, PackedBits):
+        if isinstance(visible, PackedBits) and is_binary(params):
             weight, v, h = _core.cd_statistics(
                 *_arrays(params),
                 _words(visible),
@@ -228,6 +272,7 @@ class NativeBackend:
                 key=key.words,
                 first_row=first_row,
                 step=step,
+                units=_units(params),
             )
             return Statistics(weight / MEAN_ONE, v.astype(np.float64), h / MEAN_ONE, len(visible))
         p0 = self.hidden_mean(params, visible)
@@ -235,10 +280,10 @@ class NativeBackend:
         samples = self.sample_visible(params, hidden, key, first_row, step)
         if gibbs_steps > 1:
             samples = self.gibbs(params, samples, gibbs_steps - 1, key, first_row, step + 1)
-        p1, v1 = self.hidden_mean(params, samples), as_array(samples)
+        p1, v0, v1 = self.hidden_mean(params, samples), as_array(visible), as_array(samples)
         return Statistics(
-            (p0.T @ visible - p1.T @ v1).astype(np.float64),
-            visible.sum(axis=0, dtype=np.float64) - v1.sum(axis=0, dtype=np.float64),
+            (p0.T @ v0 - p1.T @ v1).astype(np.float64),
+            v0.sum(axis=0, dtype=np.float64) - v1.sum(axis=0, dtype=np.float64),
             p0.sum(axis=0, dtype=np.float64) - p1.sum(axis=0, dtype=np.float64),
             len(visible),
         )
@@ -257,11 +302,15 @@ class NativeBackend:
         visible: Rows,
         key: Key,
         progress: Progress | None = None,
-    ) -> tuple[PackedBits, NDArray[np.float64]]:
-        """All temperatures in one native call: the weights are packed once, beta scales their sums."""
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """Of bits all temperatures in one native call: the weights are packed once, beta scales their sums."""
+        if not is_binary(params):
+            return ReferenceBackend().anneal(params, base_bias, betas, visible, key, progress)
         bits = visible if isinstance(visible, PackedBits) else PackedBits.pack(visible)
         words = bits.words.copy()
-        weights = _core.anneal(*_arrays(params), base_bias, betas, words, key=key.words, progress=progress)
+        weights = _core.anneal(
+            *_arrays(params), base_bias, betas, words, key=key.words, units=_units(params), progress=progress
+        )
         return PackedBits(words, params.n_visible), np.asarray(weights)
 
     def train(
@@ -275,7 +324,7 @@ class NativeBackend:
         """Thousands of minibatches in one native call with the GIL released."""
         if self.engine == "binary" and not isinstance(rows, PackedBits):
             raise ValueError("engine: 'binary' needs binary rows, got real values; binarise them or use 'auto'")
-        bits = self._exact(rows)
+        bits = self._exact(params, rows)
         if not batches.is_plain or (bits is None and state.offsets is not None):
             return train_in_python(self, params, rows, batches, state, progress)
         settings = _core.Settings(
@@ -287,7 +336,7 @@ class NativeBackend:
         )
         velocity = None if state.velocity is None else _arrays(state.velocity)
         squares = None if state.squares is None else _arrays(state.squares)
-        chains = state.chains.words if isinstance(state.chains, PackedBits) else None
+        chains = state.chains.words if isinstance(state.chains, PackedBits) else state.chains
         if bits is not None:
             outcome = _core.train_minibatches(
                 *_arrays(params),
@@ -298,6 +347,7 @@ class NativeBackend:
                 squares=squares,
                 offsets=None if state.offsets is None else (state.offsets.visible, state.offsets.hidden),
                 chains=chains,
+                units=_units(params),
                 progress=progress,
                 reference=self.engine == "plain",
             )
@@ -310,7 +360,9 @@ class NativeBackend:
                 velocity=velocity,
                 squares=squares,
                 chains=chains,
+                units=_units(params),
                 progress=progress,
                 canonical=self.canonical,
+                reference=self.engine == "plain",
             )
         return Outcome(*outcome)

@@ -26,7 +26,7 @@ def _real(rows: Rows) -> Real:
 
 
 def _states(values: Real, unit: UnitType) -> Rows:
-    if unit.name == "bernoulli":
+    if unit.binary:
         return PackedBits.pack(values)
     return values.astype(np.float32)
 

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rbmx.bench.anchors import ANCHORS
+from rbmx.bench.classrbm import RECIPES
 from rbmx.bench.harness import Report, WrongAnswerError
 from rbmx.bench.peers import PEERS, REAL_PEERS
 from rbmx.bench.task import Images
 
 __all__ = ["main"]
+
+DEEP_MODELS = ("autoencoder", "classifier", "few-labels", "up-down")  # the module that knows them loads torch
 
 
 def _positive(text: str) -> int:
@@ -70,10 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     anchors = add("anchors", "published likelihoods by our recipes: exact, annealed, and of a mixture", plot=False)
     anchors.add_argument("--only", nargs="+", choices=ANCHORS, default=ANCHORS, help="(all)")
     anchors.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
+    deep = add("deep", "published errors of deep models on MNIST by our recipes", plot=False)
+    deep.add_argument("--only", nargs="+", choices=DEEP_MODELS, default=DEEP_MODELS, help="(all)")
+    deep.add_argument("--seed", type=int, default=0, help="of weights, noise and draws (0)")
+    deep.add_argument("--minutes", type=float, default=60.0, metavar="M", help="that up-down may take (60)")
     autoencoder = add("autoencoder", "a deep autoencoder in sequential PyTorch, by rbmx, and on a real Hadoop")
     autoencoder.add_argument("--images", nargs="+", type=_positive, metavar="N", help="(5000 to 60000)")
     autoencoder.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
     autoencoder.add_argument("--no-hadoop", action="store_true", help="leave Hadoop out")
+    classrbm = add("classrbm", "classification RBMs on MNIST: discriminative, hybrid, generative", plot=False)
+    classrbm.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="(all)")
+    classrbm.add_argument("--seed", type=int, default=0, help="of weights and training (0)")
+    classrbm.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's")
     add("table1", "online CD-k on tiny machines beside a textbook program: 81 cells and their main effects")
     return parser
 
@@ -127,6 +138,40 @@ def _run_sharding(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], la
     )
 
 
+def _run_deep(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Report:
+    from rbmx.bench.deep import Images, run_deep
+    from rbmx.data import mnist
+
+    n = 1000 if arguments.quick else len(gray)
+    test, test_labels = mnist("test")
+    images = Images(gray[:n] / np.float32(255), labels[:n], test / np.float32(255), test_labels)
+    return run_deep(
+        images,
+        arguments.only,
+        quick=arguments.quick,
+        seed=arguments.seed,
+        minutes=arguments.minutes,
+        threads=arguments.threads,
+    )
+
+
+def _run_autoencoder(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8]) -> Report:
+    from rbmx.bench.autoencoder import ROWS, run_autoencoder
+    from rbmx.data import mnist
+
+    return run_autoencoder(
+        gray > 127,
+        mnist("test")[0] > 127,
+        rows=(1000,) if arguments.quick else arguments.images or ROWS,
+        seeds=range(1, 2 if arguments.quick else arguments.seeds + 1),
+        epochs=2 if arguments.quick else 50,
+        backprop=1 if arguments.quick else 10,
+        threads=arguments.threads,
+        hadoop=not arguments.no_hadoop,
+        plot=arguments.plot,
+    )
+
+
 def _run(arguments: argparse.Namespace) -> Report:
     if arguments.command == "table1":
         return _run_table1(arguments)
@@ -138,23 +183,18 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.anchors import run_anchors
 
         return run_anchors(arguments.only, quick=arguments.quick, seed=arguments.seed, threads=arguments.threads)
+    if arguments.command == "classrbm":
+        from rbmx.bench.classrbm import run_classrbm
+
+        how = {"seed": arguments.seed, "epochs": arguments.epochs}
+        return run_classrbm(arguments.only, quick=arguments.quick, threads=arguments.threads, **how)
     from rbmx.data import mnist, mnist_path
 
     gray, labels = mnist("train")
+    if arguments.command == "deep":
+        return _run_deep(arguments, gray, labels)
     if arguments.command == "autoencoder":
-        from rbmx.bench.autoencoder import ROWS, run_autoencoder
-
-        return run_autoencoder(
-            gray > 127,
-            mnist("test")[0] > 127,
-            rows=(1000,) if arguments.quick else arguments.images or ROWS,
-            seeds=range(1, 1 + (1 if arguments.quick else arguments.seeds)),
-            epochs=2 if arguments.quick else 50,
-            backprop=1 if arguments.quick else 10,
-            threads=arguments.threads,
-            hadoop=not arguments.no_hadoop,
-            plot=arguments.plot,
-        )
+        return _run_autoencoder(arguments, gray)
     rounds = min(arguments.rounds, 2) if arguments.quick else arguments.rounds
     n_rows = 4_000 if arguments.quick else 20_000
     if arguments.command == "csv":

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,7 @@ class Case:
     @cached_property
     def hidden(self) -> PackedBits:
         """h ~ p(h | v)."""
-        return NativeBackend().sample_hidden(self.params, self.rows, self.key)
+        return cast(PackedBits, NativeBackend().sample_hidden(self.params, self.rows, self.key))
 
     @property
     def arrays(self) -> Arrays:

@@ -36,7 +36,7 @@ def open_data(
         options["label"] = _label(path, args, model)
     elif args.label is not None:
         raise UsageError(f"--label: is for CSV files, {path} is none")
-    unbounded = binarize is None and (encoding.unbounded or (unit is not None and unit.kind != "bernoulli"))
+    unbounded = binarize is None and (encoding.unbounded or (unit is not None and not unit.binary))
     dataset = open_source(path, binarize=binarize, scale=scale, seed=seed, unbounded=unbounded, **options)
     if model is not None:
         require_width(dataset, model.params)

@@ -20,6 +20,7 @@ from rbmx.cli.arguments import (
     at_least,
 )
 from rbmx.cli.data import open_data
+from rbmx.cli.exit_status import UsageError
 from rbmx.cli.progress import counted, with_bar
 from rbmx.data import Dataset
 from rbmx.errors import DataError
@@ -101,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where log Z cannot be enumerated, estimate it from below and above by annealed importance sampling "
         "over T temperatures (1000)",
     )
-    parser.add_argument("--chains", type=at_least(2), default=100, metavar="N", help="of each direction of --ais (100)")
+    parser.add_argument("--chains", type=at_least(2), metavar="N", help="of each direction of --ais (100)")
     parser.add_argument(
         "--double", action="store_true", help="repeat --ais with twice the temperatures, which should change little"
     )
@@ -114,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
+    annealing = _annealing(args)
     apply_compute(args)
     model = load_checkpoint(args.model)
     dataset = open_data(args.data, args, model=model)
@@ -121,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         model.params,
         dataset,
         pseudo_rows=args.pseudo_rows,
-        annealing=None if args.ais is None else Annealing(args.ais, args.chains, args.double),
+        annealing=annealing,
         key=Key(args.seed),
         progress=args.progress,
     )
@@ -134,6 +136,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(result, model.params, dataset)
     return 0
+
+
+def _annealing(args: argparse.Namespace) -> Annealing | None:
+    """What --ais and the flags beside it ask for; UsageError where these come without it."""
+    if args.ais is None:
+        for flag, given in (("--double", args.double), ("--chains", args.chains is not None)):
+            if given:
+                raise UsageError(f"{flag}: says how --ais estimates log Z; expected --ais beside it")
+        return None
+    return Annealing(args.ais, Annealing.chains if args.chains is None else args.chains, args.double)
 
 
 def score(

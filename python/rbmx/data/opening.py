@@ -71,7 +71,7 @@ def open_source(
         name: what errors call the data; the path by default.
         on_bad_row: for CSV: "raise", or "skip" to leave bad lines out, counted and reported.
     """
-    unbounded = unbounded or (unit is not None and unit.kind != "bernoulli" and binarize is None)
+    unbounded = unbounded or (unit is not None and not unit.binary and binarize is None)
     encoding = Encoding(binarize=binarize, scale=scale, seed=seed, unbounded=unbounded)
     is_csv = isinstance(data, (str, os.PathLike)) and file_format(data) == "csv"
     if not is_csv and (not isinstance(label, Unset) or on_bad_row != "raise"):

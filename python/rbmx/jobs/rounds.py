@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rbmx.arguments import number, whole_number
 from rbmx.backends.native import get_num_threads
 from rbmx.data import Dataset, Encoding
 from rbmx.data.opening import UNSET, Unset
@@ -81,6 +82,10 @@ def job_settings(
         momentum, weight_decay, schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
         others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
     """
+    whole = {"shards": shards, "rounds": rounds, "local_epochs": local_epochs, "batch_size": batch_size}
+    for name, value in whole.items():
+        whole_number(name, value)
+    number("lr", lr)
     if shards < 1:
         raise ValueError(f"shards: expected 1 or more, got {shards}")
     if rate_scale not in RATE_SCALES:
@@ -96,7 +101,7 @@ def job_settings(
         batch_size=rows,
         sampler=_with_chains(sampler_from(sampler, k=k, persistent=persistent), rows),
         optimizer=SGD(lr * larger * shards ** RATE_SCALES[rate_scale], momentum),
-        penalties=(L2(weight_decay),) if weight_decay else (),
+        penalties=(L2(number("weight_decay", weight_decay)),) if weight_decay else (),
         schedule=schedule,
         shuffle=shuffle,
         seed=seed,
@@ -179,6 +184,9 @@ def train_rounds(
         raise ValueError("resume: the earlier run's settings hold; only rounds, data and the engine can be given")
     if resume is None and n_hidden is None:
         raise ValueError("n_hidden: say how many hidden units the model has")
+    for name, value in {"n_hidden": n_hidden, "shards": shards, "rounds": rounds}.items():
+        if value is not None:
+            whole_number(name, value)
     if checkpoint is not None:
         require_writable(checkpoint)
     earlier = load_round(resume) if isinstance(resume, (str, Path)) else resume

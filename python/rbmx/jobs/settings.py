@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rbmx.arguments import check_types
 from rbmx.data.encoding import Encoding, Kind
 from rbmx.samplers import CD, PCD
 from rbmx.training import SGD, TrainConfig
@@ -62,6 +63,7 @@ class JobSettings:
     shards: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.rounds < 0:
             raise ValueError(f"rounds: expected 0 or more, got {self.rounds}")
         if self.local_epochs < 1:

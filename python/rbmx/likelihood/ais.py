@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import whole_number
 from rbmx.backends import Rows, backend_for
 from rbmx.bits import PackedBits
 from rbmx.likelihood.estimate import Estimate, log_mean, lognormal_mean
@@ -108,7 +109,7 @@ class _Path:
     ) -> None:
         self.betas = _inverse_temperatures(temperatures)
         self.steps = len(self.betas) - 1
-        if chains < 2:
+        if whole_number("chains", chains) < 2:
             raise ValueError(f"chains: expected 2 or more, for an interval, got {chains}")
         base = params.visible_bias if base_bias is None else np.asarray(base_bias, np.float32)
         if base.shape != params.visible_bias.shape:
@@ -124,13 +125,13 @@ class _Path:
         unit = self.params.visible_unit
         inputs = np.broadcast_to(self.base.astype(np.float64), (chains, self.params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
-        return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)
+        return PackedBits.pack(states) if unit.binary else states.astype(np.float32)
 
 
 def _inverse_temperatures(temperatures: int | Sequence[float]) -> NDArray[np.float64]:
     """0 = beta_0 < ... < beta_n = 1."""
-    if isinstance(temperatures, (int, np.integer)):
-        if temperatures < 2:
+    if not isinstance(temperatures, Sequence | np.ndarray):
+        if whole_number("temperatures", temperatures) < 2:
             raise ValueError(f"temperatures: expected 2 or more, got {temperatures}")
         return np.arange(temperatures + 1) / temperatures
     betas = np.array(temperatures, np.float64)

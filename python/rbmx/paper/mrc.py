@@ -190,7 +190,7 @@ class MRDL(RoundJob):
             words = [*words, "--net-file", file_of(type(cls.net))]
         conf = {"mapreduce.job.reduces": str(settings.splits)}
         with at_work(options.runner or "inline", settings.splits, jobconf=conf, options=words) as engine:
-            engine = replace(engine, job=cls)
+            engine = replace(engine, job=MRDL)
             if engine.runner == "hadoop" and not options.no_ship:
                 engine = shipped(engine)
             for number in range(options.rounds):

@@ -13,7 +13,10 @@ from rbmx.bits import PackedBits
 from rbmx.params import Float32s, RBMParams
 from rbmx.rng import Key
 
-__all__ = ["clamped_chain", "complete", "has_missing", "mean_of_hidden", "mean_of_missing"]
+__all__ = ["AVERAGED_STEPS", "clamped_chain", "complete", "has_missing", "mean_of_hidden", "mean_of_missing"]
+
+
+AVERAGED_STEPS = 200  # of the chain whose second half hidden means of many missing entries are averaged over
 
 
 def has_missing(rows: Rows) -> bool:
@@ -66,5 +69,5 @@ def mean_of_hidden(backend: Backend, params: RBMParams, rows: Float32s, steps: i
 
 def _packed(params: RBMParams, v: NDArray[np.float32]) -> Rows:
     """Bits where the kernels take them."""
-    binary = params.visible == "bernoulli" and bool(np.all((v == 0) | (v == 1)))
+    binary = params.visible_unit.binary and bool(np.all((v == 0) | (v == 1)))
     return PackedBits.pack(v) if binary else v

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rbmx.arguments import check_types
 from rbmx.backends import Rows
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -23,6 +24,7 @@ class CD:
     k: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_steps(self.k)
 
     def initial_chains(self, params: RBMParams, batch_size: int, key: Key) -> Rows | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rbmx.arguments import check_types
 from rbmx.backends import Backend, Gradient, Memory, Rows
 from rbmx.backends.loop import require_usable
 from rbmx.bits import PackedBits
@@ -38,6 +39,7 @@ class FastPCD:
     fast_decay: float = 0.95
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_steps(self.k)
         check_chains(self.chains)
         if not self.fast_lr > 0:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rbmx.arguments import check_types
 from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
@@ -29,6 +30,7 @@ class PCD:
     chains: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_steps(self.k)
         check_chains(self.chains)
 
@@ -45,4 +47,4 @@ class PCD:
             )
         unit = params.hidden_unit
         states = unit.sample(np.zeros((n, params.n_hidden)), Draws(key, 0, 0, 0))
-        return PackedBits.pack(states) if unit.name == "bernoulli" else states.astype(np.float32)
+        return PackedBits.pack(states) if unit.binary else states.astype(np.float32)

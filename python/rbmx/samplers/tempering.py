@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rbmx.arguments import check_types
 from rbmx.backends import Backend, Gradient, Memory, Rows
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
@@ -44,6 +45,7 @@ class PT:
     adaptive: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_steps(self.k)
         check_chains(self.chains)
         if self.temperatures < 2:
@@ -60,7 +62,7 @@ class PT:
         inputs = np.broadcast_to(params.visible_bias.astype(np.float64), (n, params.n_visible))
         states = unit.sample(inputs, Draws(key, 0, 0, 0))
         return {
-            "replicas": PackedBits.pack(states).words if unit.name == "bernoulli" else states.astype(np.float32),
+            "replicas": PackedBits.pack(states).words if unit.binary else states.astype(np.float32),
             "base": params.visible_bias.copy(),
             "betas": np.linspace(0.0, 1.0, self.temperatures),
             "rates": np.ones(self.temperatures - 1),

@@ -31,6 +31,8 @@ class BernoulliRBM(RBMTransformer):
     [0, 1] are what no Bernoulli unit can be: `fit` warns, and goes on with the numbers as they are, as scikit-learn
     does without a word; nothing is clipped. As weights then pass the range of the kernels, NumPy takes their place.
 
+    NaN is refused as there; `impute` alone takes it.
+
     `score_samples` is the log pseudo-likelihood sum_i log p(v_i | all other v) over all bits, where scikit-learn
     draws one bit of each row: always the same for the same row, and what the mean of scikit-learn's draws tends to.
 
@@ -54,6 +56,7 @@ class BernoulliRBM(RBMTransformer):
     """
 
     _visible = "bernoulli"
+    _takes_missing = False
     _score_name = "pseudo-likelihood"
 
     def __init__(

@@ -31,7 +31,7 @@ class Column(Protocol):
         ...
 
     def encode(self, values: Values, name: str) -> Reals:
-        """(rows,) values as states, (rows, width); ValueError names the column and a value it cannot have."""
+        """(rows,) values as states, (rows, width), NaN where missing; ValueError names a value it cannot have."""
         ...
 
     def decode(self, states: Values) -> Values:
@@ -51,9 +51,10 @@ class Number:
 
     @classmethod
     def learn(cls, values: Values, name: str) -> Number:
-        """Mean and standard deviation of a column; a constant has scale 1."""
+        """Mean and standard deviation of the known values of a column; a constant has scale 1."""
         numbers = _numbers(values, name)
-        return cls(float(numbers.mean()), float(numbers.std()) or 1.0)
+        known = numbers[~np.isnan(numbers)]
+        return cls(float(known.mean()), float(known.std()) or 1.0)
 
     def encode(self, values: Values, name: str) -> Reals:
         """Standardised."""
@@ -74,7 +75,7 @@ class Category:
     @classmethod
     def learn(cls, values: Values, name: str, known: Sequence[Any] | None) -> Category:
         """All known values in their order, or those of the column, sorted where they can be."""
-        found = list(dict.fromkeys(values.tolist())) if known is None else list(known)
+        found = list(dict.fromkeys(values[~_missing(values)].tolist())) if known is None else list(known)
         if known is None:
             found.sort(key=lambda value: (type(value).__name__, value))
         if len(found) < 2:
@@ -94,16 +95,19 @@ class Category:
     def encode(self, values: Values, name: str) -> Reals:
         """One-hot rows."""
         place = {value: i for i, value in enumerate(self.values)}
+        known = ~_missing(values)
+        states = np.full((len(values), self.width), np.nan)
         try:
-            return np.eye(self.width)[[place[value] for value in values.tolist()]]
+            states[known] = np.eye(self.width)[[place[value] for value in values[known].tolist()]]
         except KeyError as error:
             raise ValueError(
                 f"{name}: category {error.args[0]!r} was not seen in training, which knew {list(self.values)}; "
                 "name all there can be by categories="
             ) from None
+        return states
 
     def decode(self, states: Values) -> Values:
-        """The value of the unit that is on."""
+        """The value of the unit that is on, or most probably on."""
         found: Values = np.array(self.values, dtype=object)[states.argmax(axis=1)]
         return found
 
@@ -119,18 +123,18 @@ class Flag:
     def encode(self, values: Values, name: str) -> Reals:
         """0 and 1."""
         numbers = _numbers(values, name)
-        bad = (numbers != 0) & (numbers != 1)
+        bad = (numbers != 0) & (numbers != 1) & ~np.isnan(numbers)
         if bad.any():
             raise ValueError(f"{name}: expected flags, 0 and 1 or False and True, got {values[bad.argmax()]!r}")
         return numbers[:, None]
 
     def decode(self, states: Values) -> Values:
-        """0 and 1 as they are."""
-        return states[:, 0]
+        """0 and 1, the nearer one of a probability."""
+        return np.rint(states[:, 0])
 
 
 def learn_column(kind: str, values: Values, name: str, known: Sequence[Any] | None) -> Column:
-    """The code of a column from its values in training.
+    """The code of a column from its values in training, some of which may be missing.
 
     Args:
         kind: "number", "category" or "flag".
@@ -138,6 +142,8 @@ def learn_column(kind: str, values: Values, name: str, known: Sequence[Any] | No
         name: what errors call it.
         known: all categories there can be; None: those of `values`.
     """
+    if _missing(values).all():
+        raise ValueError(f"{name}: all values are missing: it tells nothing, leave it out")
     if kind == "number":
         return Number.learn(values, name)
     if kind == "category":
@@ -152,8 +158,19 @@ def kind_of_dtype(dtype: Any) -> str:
     return {"b": "flag", "i": "number", "u": "number", "f": "number"}.get(dtype.kind, "category")
 
 
+def _missing(values: Values) -> NDArray[np.bool_]:
+    """Where NaN, None, NaT or pandas.NA stands: what does not equal itself, or does not say."""
+    if values.dtype != object:
+        return np.asarray(values != values)
+    return np.array([value is None or not _is(value == value) for value in values], bool)
+
+
+def _is(answer: object) -> bool:
+    return isinstance(answer, bool | np.bool_) and bool(answer)
+
+
 def _numbers(values: Values, name: str) -> Reals:
     try:
-        return values.astype(np.float64)
+        return np.where(_missing(values), np.nan, values).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: expected numbers ({error}); for words say column_types 'category'") from None

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rbmx.backends import Rows, as_array
-from rbmx.sklearn.transformer import RBMTransformer, Values
+from rbmx.data.csr import is_sparse
+from rbmx.sklearn.transformer import RBMTransformer, Values, dense
 
 __all__ = ["GaussianRBM"]
 
@@ -19,6 +20,8 @@ class GaussianRBM(RBMTransformer):
     biases start at the column means (of the first chunk, with partial_fit), so that the weights have only what goes
     together to learn. The rate must be far below that of Bernoulli units, for nothing bounds a reconstruction
     (Hinton 2010, section 13.2); too high a one ends in DivergedError.
+
+    NaN is a missing entry, summed out in fit, partial_fit and transform; `impute` fills it in.
 
     `score_samples` is -F(v), which is log p(v) + log Z: it ranks rows under one machine, and does not compare machines.
 
@@ -62,7 +65,9 @@ class GaussianRBM(RBMTransformer):
         )
 
     def _initial_visible_bias(self, v: Values) -> Values:
-        return np.asarray(v.mean(axis=0)).ravel()
+        if is_sparse(v) and not np.isnan(v.data).any():
+            return np.asarray(v.mean(axis=0)).ravel()
+        return np.asarray(np.nanmean(dense(v, v.dtype), axis=0))
 
     def _visible_values(self, rows: Rows) -> Values:
         return as_array(rows).astype(self._dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rbmx.backends import Rows, as_array
 from rbmx.sklearn.columns import Category, Column, Number, kind_of_dtype, learn_column
@@ -24,6 +24,8 @@ class MixedRBM(RBMTransformer):
     Numbers are standardised and Gaussian of variance 1, categories are one-hot coded and softmax (Potts), flags are
     Bernoulli. Types are those of a DataFrame's columns (bool: flag; numeric: number; all else: category), and numbers
     for an array, unless `column_types` says otherwise. Visible biases start where units alone have the columns' means.
+
+    Missing values (NaN, None, pandas.NA) are summed out in fit, partial_fit and transform; `impute` fills them in.
 
     `score_samples` is -F(v), which is log p(v) + log Z of the coded row.
 
@@ -96,11 +98,13 @@ class MixedRBM(RBMTransformer):
         """Values of the category columns, in their order."""
         return [column.values for column in self.columns_ if isinstance(column, Category)]
 
-    def _validated(self, X: Any, *, reset: bool) -> Values:  # noqa: N803
-        """The rows in the code of the visible units, (rows, visible units)."""
+    def _validated(self, X: Any, *, reset: bool, missing: bool = False) -> Values:  # noqa: N803
+        """The rows in the code of the visible units, (rows, visible units); with `missing`, NaN where one is."""
         dtypes = list(X.dtypes) if hasattr(X, "iloc") else None
         words = self._expects_words(dtypes) if reset else bool(self.categories_)
-        table = validate_data(self, X, reset=reset, dtype=object if words else (np.float64, np.float32))
+        finite = "allow-nan" if missing else True
+        dtype = object if words else (np.float64, np.float32)
+        table = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite)
         names = [f"column {name!r}" for name in getattr(self, "feature_names_in_", range(table.shape[1]))]
         if reset:
             kinds, known = self._kinds(dtypes), self._known_categories(dtypes)
@@ -108,6 +112,7 @@ class MixedRBM(RBMTransformer):
                 learn_column(kind, table[:, j], names[j], known.get(j)) for j, kind in enumerate(kinds)
             ]
             units = groupby(column.unit for column in self.columns_)
+            self._frame: Any = None if dtypes is None else X.iloc[:0]
             self._visible = mixed((unit, len(list(same))) for unit, same in units)
         coded = [column.encode(table[:, j], names[j]) for j, column in enumerate(self.columns_)]
         return np.concatenate(coded, axis=1, dtype=np.float32 if table.dtype == np.float32 else np.float64)
@@ -146,11 +151,49 @@ class MixedRBM(RBMTransformer):
         return {index[column]: value for column, value in mapping.items()}
 
     def _initial_visible_bias(self, v: Values) -> Values:
-        return unit_type(self._visible).start_at(v.mean(axis=0, dtype=np.float64), np.full(v.shape[1], float(len(v))))
+        known = (~np.isnan(v)).sum(axis=0).astype(np.float64)
+        return unit_type(self._visible).start_at(np.nanmean(v, axis=0, dtype=np.float64), known)
 
     def _visible_values(self, rows: Rows) -> Values:
-        """A table in the order of the columns: of numbers, or of objects where there are categories."""
-        states = as_array(rows).astype(self._dtype)
+        """A table in the order of the columns, a DataFrame where fit was given one.
+
+        Else of numbers, or of objects where there are categories. The most probable value of flags and categories.
+        """
+        decoded = self._decoded(as_array(rows).astype(self._dtype))
+        if self._frame is None:
+            return np.column_stack(decoded)
+        table: Any = type(self._frame)(dict(zip(self._frame.columns, decoded, strict=True)))
+        kept = [name for name, column in zip(table.columns, self.columns_, strict=True) if column.kind != "number"]
+        typed: Values = table.astype({name: self._frame.dtypes[name] for name in kept})
+        return typed
+
+    def _decoded(self, states: Values) -> list[Values]:
+        """The values of each column."""
         ends = np.cumsum([column.width for column in self.columns_])[:-1]
         parts = np.split(states, ends, axis=1)
-        return np.column_stack([column.decode(part) for column, part in zip(self.columns_, parts, strict=True)])
+        return [column.decode(part) for column, part in zip(self.columns_, parts, strict=True)]
+
+    def impute(self, X: Any, steps: int = 100) -> Any:  # noqa: N803
+        """X with a value for every missing one: E[v | what is known] of numbers, else the most probable value.
+
+        What is known stays as it is, and a DataFrame stays one.
+
+        Args:
+            X: a table as in transform.
+            steps: as of every rbmx estimator.
+        """
+        check_is_fitted(self)
+        coded = self._validated(X, reset=False, missing=True)
+        firsts = np.cumsum([0, *(column.width for column in self.columns_)])[:-1]
+        gaps, found = np.isnan(coded[:, firsts]), self._decoded(self._filled(coded, steps))
+        framed = hasattr(X, "iloc")
+        table: Any = X.copy() if framed else np.array(X)
+        for j in np.flatnonzero(gaps.any(axis=0)):
+            rows = np.flatnonzero(gaps[:, j])
+            if framed:
+                column = table.iloc[:, j].copy()
+                column.iloc[rows] = found[j][rows].astype(bool) if column.dtype.kind == "b" else found[j][rows]
+                table.isetitem(j, column)
+            else:
+                table[rows, j] = found[j][rows]
+        return table

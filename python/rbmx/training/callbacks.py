@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import items, number, whole_number
 from rbmx.training.history import EpochRecord, TuningRecord
 
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["RECORDED", "Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "checked"]
+__all__ = ["RECORDED", "Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "require_callbacks"]
 
 
 RECORDED = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
+
+HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
 
 
 class StopTraining(Exception):  # noqa: N818 - a request, not an error
@@ -62,8 +65,9 @@ class EarlyStopping(Callback):
         names = dict.fromkeys((*RECORDED, *TuningRecord.__dataclass_fields__))
         if monitor not in names:
             raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
-        if patience < 1:
+        if whole_number("patience", patience) < 1:
             raise ValueError(f"patience: expected 1 or more epochs, got {patience}")
+        number("min_delta", min_delta)
         self.monitor, self.patience, self.min_delta, self.limit = monitor, patience, min_delta, limit
         self.best: float | None = None
         self.waited = 0
@@ -107,7 +111,7 @@ class WeightAverage(Callback):
     """
 
     def __init__(self, start: int) -> None:
-        if start < 1:
+        if whole_number("start", start) < 1:
             raise ValueError(f"start: expected an epoch from 1 on, got {start}")
         self.start, self.epochs = start, 0
         self._sums: dict[str, NDArray[np.float64]] = {}
@@ -131,6 +135,15 @@ class WeightAverage(Callback):
             return
         for name, total in self._sums.items():
             getattr(trainer.params, name)[...] = total / self.epochs
+
+
+def require_callbacks(callbacks: object) -> Sequence[Any]:
+    """The callbacks; TypeError where they are no list, or one has none of the methods."""
+    found = items("callbacks", callbacks, "callbacks")
+    for callback in found:
+        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+            raise TypeError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
+    return found
 
 
 class ProgressBar(Callback):
@@ -168,16 +181,3 @@ class ProgressBar(Callback):
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
-
-
-HOOKS = ("on_train_start", "on_batches", "on_epoch_end", "on_train_end")
-
-
-def checked(callbacks: Sequence[Any]) -> Sequence[Any]:
-    """The callbacks; ValueError where one is none."""
-    if not isinstance(callbacks, Sequence):
-        raise ValueError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
-    for callback in callbacks:
-        if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
-            raise ValueError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
-    return callbacks

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rbmx.arguments import check_types, items, number
 from rbmx.backends import ENGINES, Update
 from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler, sampler_from
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
@@ -37,9 +38,9 @@ class TrainConfig:
         schedule: factor of the learning rate, schedule(epoch, epochs), epoch from 0; None: constant.
         centering: the rate by which offsets follow the means of the units, 0 < rate <= 1: centred gradients (Melchior,
             Fischer and Wiskott 2016), which learn as well from data that are mostly on as from their complement and
-            find better optima. 0: plain gradients. None: 0.01 for Bernoulli machines on bits by CD or PCD, where the
-            native loop centres at little cost, minibatches of two rows or more, and no penalties but L1 and L2;
-            else plain. A resumed run stays what it was.
+            find better optima. 0: plain gradients. None: 0.01 for machines on bits (Bernoulli, and visible softmax
+            groups) by CD or PCD, where the native loop centres at little cost, minibatches of two rows or more, and no
+            penalties but L1 and L2; else plain. A resumed run stays what it was.
         shuffle: visit rows in a new seeded order each epoch.
         seed: decides order, noise and chains.
         engine: "auto", "binary", "blas" or "reference" (rbmx.backends.backend_for).
@@ -72,12 +73,11 @@ class TrainConfig:
     monitor_rows: int = 1000
 
     def __post_init__(self) -> None:
+        check_types(self)
         object.__setattr__(self, "sampler", sampler_from(self.sampler))
         object.__setattr__(self, "optimizer", optimizer_from(self.optimizer))
         if self.schedule is not None and not callable(self.schedule):
             raise ValueError(f"schedule: expected a function of (epoch, epochs), got {self.schedule!r}")
-        if not isinstance(self.penalties, Sequence):
-            raise ValueError(f"penalties: expected a list of penalties, got {self.penalties!r}")
         if self.epochs < 0:
             raise ValueError(f"epochs: expected 0 or more, got {self.epochs}")
         if not 1 <= self.batch_size <= MAX_BATCH:
@@ -96,7 +96,7 @@ class TrainConfig:
             raise ValueError(f"monitor_rows: expected 1 or more, got {self.monitor_rows}")
         if self.centering is not None and not 0 <= self.centering <= 1:
             raise ValueError(f"centering: expected a rate from 0 (plain gradients) to 1, got {self.centering}")
-        object.__setattr__(self, "penalties", tuple(self.penalties))
+        object.__setattr__(self, "penalties", tuple(items("penalties", self.penalties, "penalties")))
         for penalty in self.penalties:
             if not isinstance(penalty, Penalty):
                 raise ValueError(f"penalties: expected L1, L2, GroupL2, MaxNorm, Sparsity or Dropout, got {penalty!r}")
@@ -129,10 +129,11 @@ class TrainConfig:
         unknown = sorted(set(others) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise TypeError(f"{unknown[0]}: no setting of training has this name")
+        decay = [] if weight_decay is None else [L2(number("weight_decay", weight_decay))]
         return cls(
             sampler=sampler_from(sampler, k=k, persistent=persistent),
             optimizer=optimizer_from(optimizer, lr=lr, momentum=momentum),
-            penalties=(*penalties, *([] if weight_decay is None else [L2(weight_decay)])),
+            penalties=(*items("penalties", penalties, "penalties"), *decay),
             **others,
         )
 

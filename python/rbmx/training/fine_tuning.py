@@ -18,7 +18,7 @@ from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, DivergedError
 from rbmx.rng import Key, Purpose
 from rbmx.training.backprop import Network, flattened, require_loss
-from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, checked
+from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks
 from rbmx.training.config import MAX_BATCH
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import TuningRecord
@@ -216,7 +216,7 @@ class FineTuner:
         )
         show = sys.stderr.isatty() if progress is None else progress
         self._callbacks = [
-            *checked(callbacks),
+            *require_callbacks(callbacks),
             *([ProgressBar()] if show else []),
             *([] if config.patience is None else [_BackToBest("validation_loss", config.patience)]),
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmx.arguments import whole_number
 from rbmx.backends import Rows, backend_for
 from rbmx.likelihood import Estimate, ais_log_partition, log_partition
 from rbmx.params import RBMParams
@@ -55,7 +56,7 @@ class LikelihoodMonitor(Callback):
 
     def __init__(self, data: Any = None, *, every: int = 1, chains: int = 16, temperatures: int = 140) -> None:
         for name, value, least in (("every", every, 1), ("chains", chains, 8), ("temperatures", temperatures, 2)):
-            if value < least:
+            if whole_number(name, value) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {value}")
         self.data, self.every, self.chains, self.temperatures = data, every, chains, temperatures
         self.checks: list[LikelihoodCheck] = []
@@ -64,7 +65,16 @@ class LikelihoodMonitor(Callback):
     measures_likelihood = True
 
     def on_train_start(self, trainer: Trainer) -> None:
-        """Hold the rows."""
+        """Hold the rows.
+
+        Raises:
+            ValueError: visible units are counts, or the rows are no data of this machine.
+        """
+        if trainer.params.visible == "counts":
+            raise ValueError(
+                "LikelihoodMonitor: counts have a log Z for each total of a row, too many to follow every epoch; "
+                "rbmx.likelihood.exact.log_likelihood(params, rows) has them for at most 24 hidden units"
+            )
         if self.data is not None:
             self._rows = first_rows(trainer.open(self.data, missing=False), VALIDATION_ROWS)
 

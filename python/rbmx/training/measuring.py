@@ -17,6 +17,7 @@ from rbmx.samplers.clamped import complete, has_missing
 
 __all__ = [
     "BIAS_ROWS",
+    "MONITOR_STEPS",
     "VALIDATION_ROWS",
     "first_rows",
     "leading_blocks",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rbmx.arguments import check_types
 from rbmx.backends import Update
 
 __all__ = ["SGD", "Adam", "Optimizer", "RMSProp", "optimizer_from"]
@@ -45,6 +46,7 @@ class SGD:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         _positive(lr=self.lr)
         _factor(momentum=self.momentum)
         if self.nesterov and not self.momentum:
@@ -71,6 +73,7 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
+        check_types(self)
         _positive(lr=self.lr, beta1=self.beta1)
         _epsilon(self.epsilon)
         _factor(beta1=self.beta1, beta2=self.beta2)
@@ -95,6 +98,7 @@ class RMSProp:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
+        check_types(self)
         _positive(lr=self.lr)
         _epsilon(self.epsilon)
         _factor(decay=self.decay)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmx.arguments import check_types
 from rbmx.backends import Gradient, Memory
 from rbmx.params import RBMParams
 
@@ -23,6 +24,7 @@ class _Decay:
     decay: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not (self.decay >= 0 and math.isfinite(self.decay)):
             raise ValueError(f"decay: expected 0 or more, got {self.decay}")
 
@@ -74,6 +76,7 @@ class MaxNorm:
     limit: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not (self.limit > 0 and math.isfinite(self.limit)):
             raise ValueError(f"limit: expected a positive length, got {self.limit}")
 
@@ -101,6 +104,7 @@ class Sparsity:
     decay: float = 0.95
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.target < 1:
             raise ValueError(f"target: expected a mean between 0 and 1, got {self.target}")
         if not (self.cost >= 0 and math.isfinite(self.cost)):
@@ -130,6 +134,7 @@ class Dropout:
     rate: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.rate < 1:
             raise ValueError(f"rate: expected 0 < rate < 1, got {self.rate}")
 

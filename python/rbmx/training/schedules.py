@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rbmx.arguments import check_types
+
 __all__ = ["ExponentialDecay", "Forgotten", "LinearDecay", "Schedule"]
 
 Schedule = Callable[[int, int], float]
@@ -21,6 +23,7 @@ class LinearDecay:
     end: float = 0.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.end <= 1:
             raise ValueError(f"end: expected 0 <= end <= 1, got {self.end}")
 
@@ -40,6 +43,7 @@ class ExponentialDecay:
     rate: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate: expected 0 < rate <= 1, got {self.rate}")
 

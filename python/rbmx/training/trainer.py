@@ -19,7 +19,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, checked
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -127,7 +127,7 @@ class Trainer:
         self.finished = False  # to the last epoch, or to where a callback stopped it
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*checked(callbacks), *([ProgressBar()] if show else [])]
+        self._callbacks = [*require_callbacks(callbacks), *([ProgressBar()] if show else [])]
 
     @property
     def checks_likelihood(self) -> bool:

@@ -21,7 +21,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD, PCD
 from rbmx.training.ascent import require_stack
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, checked
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed
 from rbmx.training.greedy import classes_of
@@ -113,7 +113,7 @@ class UpDown:
         self._monitor = first_rows(dataset, config.monitor_rows)
         self._interrupt = DeferredInterrupt()
         show = sys.stderr.isatty() if progress is None else progress
-        self._callbacks = [*checked(callbacks), *([ProgressBar("up-down")] if show else [])]
+        self._callbacks = [*require_callbacks(callbacks), *([ProgressBar("up-down")] if show else [])]
 
     @property
     def _layers(self) -> list[RBMParams]:

@@ -41,12 +41,14 @@ class UnitType(ABC):
         curvature: U'' at s towards +infinity and -infinity; infinite where states are bounded on that side.
         domain: what states are, in words.
         visible_only: why it cannot be hidden; empty where it can.
+        binary: whether states are zeros and ones with t(s) = s and U(s) = 0, so that rows of them are packed bits.
     """
 
     kind: ClassVar[str]
     usage: ClassVar[str]
     domain: str
     visible_only: str = ""
+    binary: bool = False
     group: int = 1
     curvature: tuple[float, float] = (np.inf, np.inf)
 
@@ -139,6 +141,11 @@ class UnitType(ABC):
     def groups(self, n_units: int) -> NDArray[np.int64]:
         """The number of the group that each unit is in, (units,)."""
         return np.arange(n_units) // self.group
+
+    def variables(self, n_units: int) -> NDArray[np.int64]:
+        """First unit and number of units of each group that has more than one, (groups, 2)."""
+        size = np.bincount(self.groups(n_units))
+        return np.stack([np.cumsum(size) - size, size], axis=1)[size > 1]
 
     def curvatures(self, n_units: int) -> Real:
         """Curvature of each unit towards +infinity and -infinity, (2, units)."""

@@ -15,6 +15,7 @@ class Bernoulli(UnitType):
 
     kind = usage = "bernoulli"
     domain = "values in [0, 1]"
+    binary = True
 
     def energy(self, state: Real) -> Real:
         """0."""

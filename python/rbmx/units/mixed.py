@@ -34,6 +34,7 @@ class Mixed(UnitType):
         ends = [0, *accumulate(unit.units_of(count) for unit, count in blocks)]
         self.slices = tuple(slice(start, stop) for start, stop in pairwise(ends))
         self.width = ends[-1]
+        self.binary = all(unit.binary for unit, _ in blocks)
         self.visible_only = next((unit.visible_only for unit, _ in blocks if unit.visible_only), "")
 
     @property

@@ -23,6 +23,7 @@ class Softmax(UnitType):
 
     kind = "softmax"
     usage = "softmax(categories)"
+    binary = True
 
     def __init__(self, categories: int) -> None:
         if categories < 2:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rbmx.arguments import number, whole_number
 from rbmx.backends.native import get_num_threads
@@ -29,6 +29,9 @@ from rbmx.training import L2, SGD, LinearDecay, TrainConfig
 from rbmx.training.config import MAX_BATCH
 from rbmx.training.schedules import Schedule
 from rbmx.training.starting import start_at_data
+
+if TYPE_CHECKING:
+    from rbmx.jobs.round_job import RoundJob
 
 __all__ = [
     "at_work",
@@ -274,13 +277,14 @@ def at_work(
     jobconf: dict[str, str] | None = None,
     options: Sequence[str] = (),
     maps: int | None = None,
+    job: type[RoundJob] | None = None,
 ) -> Iterator[Engine]:
     """An engine with temporary folders of its own, here and on HDFS."""
     own: dict[str, str] = {}
     if runner == "local":  # tasks share the cores
         own["mapreduce.map.cpu.vcores"] = str(max(1, get_num_threads() // (shards or get_num_threads())))
     with tempfile.TemporaryDirectory(prefix="rbmx-job-") as folder:
-        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options), maps)
+        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options), maps, job)
         try:
             yield engine
         except BaseException:

@@ -56,7 +56,7 @@ _HOMES = {
         "train",
     ],
 }
-_MODULES = ["data", "jobs", "likelihood", "report", "samplers", "sklearn", "training", "units"]
+_MODULES = ["data", "jobs", "likelihood", "paper", "report", "samplers", "sklearn", "training", "units"]
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from rbmx import data as data
     from rbmx import jobs as jobs
     from rbmx import likelihood as likelihood
+    from rbmx import paper as paper
     from rbmx import report as report
     from rbmx import samplers as samplers
     from rbmx import sklearn as sklearn

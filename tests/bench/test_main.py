@@ -23,8 +23,20 @@ def test_importing_the_benchmarks_imports_no_torch() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "kernel", "peers", "threads", "scaling", "memory", "likelihood", "csv", "digits", "anchors", "classrbm", "table1",
-        "units", "deep", "autoencoder",
+        "kernel",
+        "peers",
+        "threads",
+        "scaling",
+        "memory",
+        "likelihood",
+        "csv",
+        "digits",
+        "anchors",
+        "classrbm",
+        "table1",
+        "units",
+        "deep",
+        "autoencoder",
     ],  # fmt: skip
 )
 def test_every_benchmark_has_the_common_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -366,7 +366,7 @@ def test_a_model_that_does_not_fit_the_shards_is_not_resumed(job, rows, shards, 
 def test_a_label_for_shards_is_refused(shards, model, capsys):
     error = error_of(capsys, 2, "train-mr", shards[0].parent, *FLAGS, "--label", "first", "-o", model)
     assert error.startswith("label: is for CSV text; ") and error.endswith(
-        "holds shards, which leave labels out already"
+        "holds shards, which have taken labels from their rows already"
     )
 
 

@@ -33,7 +33,8 @@ def test_each_layer_is_trained_on_what_the_ones_below_hand_up(propagate: Any) ->
 
 
 def test_runners_give_the_same_bytes() -> None:
-    assert list(map(digest, train().layers)) == list(map(digest, train(runner="local").layers))
+    inline, local = train(rounds=1), train(rounds=1, runner="local")
+    assert list(map(digest, inline.layers)) == list(map(digest, local.layers))
 
 
 @pytest.mark.parametrize(("layer", "rounds_done"), [(0, 1), (1, 0), (1, 1)])

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmx.errors import DataError
-from rbmx.jobs.merge import in_order, merge
-from rbmx.jobs.records import Name, Result
+from rbmx.jobs.merge import ArrayMean, ArraySum, in_order, merge
+from rbmx.jobs.records import Arrays, Name, Result
 from rbmx.jobs.round import Round
 from rbmx.jobs.shard import FIXED_POINT, ShardResult, ShardState, Statistics
 from rbmx.jobs.step import next_round
@@ -135,3 +135,37 @@ def test_outer_momentum_carries_the_last_move_on() -> None:
     assert np.all(job.params.weight == 1.0)
     job = next_round(job, merge([result(0, 1, 1.0)], job.settings), {})
     assert np.all(job.params.weight == 1.5)
+
+
+def arrays(number: int, value: float, rows: int, dtype: type = np.float32) -> Result:
+    return Result(Name(f"{number:06d}", number, 2), Arrays({"a": np.full((2, 3), value, dtype)}, rows, {"loss": value}))
+
+
+@pytest.mark.parametrize(("weighting", "expected"), [("rows", 2.0), ("uniform", 2.5)])
+def test_arrays_are_averaged_as_weights_are(weighting: str, expected: float) -> None:
+    mean = ArrayMean(weighting)
+    for each in (arrays(0, 1.0, 2), arrays(1, 4.0, 1)):
+        mean.add(each)
+    record = mean.record()
+    assert record.tensors["a"].dtype == np.float32 and np.all(record.tensors["a"] == expected)
+    assert record.facts["rows"] == {"000000": 2, "000001": 1}
+
+
+def test_arrays_of_integers_are_summed() -> None:
+    total = ArraySum()
+    for each in (arrays(0, 2**40, 2, np.int64), arrays(1, 3, 1, np.int64)):
+        total.add(each)
+    record = total.record()
+    assert record.tensors["a"].dtype == np.int64 and np.all(record.tensors["a"] == 2**40 + 3)
+    assert record.facts["sums"] == {"loss": 2**40 + 3}
+
+
+@pytest.mark.parametrize("total", [ArrayMean("rows"), ArraySum()])
+def test_arrays_that_do_not_fit_one_another_are_refused(total: Any) -> None:
+    with pytest.raises(DataError, match="is the input empty"):
+        total.record()
+    total.add(arrays(0, 1, 1, np.int64))
+    with pytest.raises(DataError, match=r"shard 000001: expected arrays of \(2, 3\), got \(3,\)"):
+        total.add(Result(Name("000001", 1, 2), Arrays({"a": np.zeros(3, np.int64)}, 1)))
+    with pytest.raises(DataError, match="shard 000001: expected arrays, got ShardResult"):
+        total.add(result(1, 2, 1.0))

@@ -35,11 +35,10 @@ def digests(outcome: StackOutcome) -> list[str]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"propagate": "sample"},
         {"fine_tune": "autoencoder", "propagate": "mean"},
-        {"fine_tune": "classifier", "n_classes": 2, "labels": LABELS},
+        {"fine_tune": "classifier", "n_classes": 2, "labels": LABELS, "propagate": "sample", "rounds": 1},
     ],
-    ids=["layers alone", "autoencoder", "classifier"],
+    ids=["autoencoder", "classifier"],
 )
 def test_runners_give_the_same_bytes(changes: dict[str, Any]) -> None:
     inline, local = train(**changes), train(**changes, runner="local")
@@ -62,7 +61,7 @@ def test_a_job_that_stops_and_goes_on_is_the_one_that_does_not_stop(tmp_path: Pa
     with pytest.raises(Enough):
         train(**plan, checkpoint=kept, on_round_end=stop)
     assert load_stack_round(kept).number == 1
-    rest = train_stack(stripes(), resume=kept, rounds=3, shards=3)
+    rest = train_stack(stripes(), resume=kept, rounds=3)
     assert digests(rest) == digests(whole)
     assert [record.loss for record in rest.history] == [record.loss for record in whole.history]
 
@@ -79,11 +78,32 @@ def test_one_shard_trains_each_layer_on_what_the_one_below_hands_up() -> None:
     assert second.weight.any()
 
 
-def test_layers_are_averaged_by_rows() -> None:
-    """Shards of 1 and 119 rows: the average is the larger one's, but for a hundredth."""
-    rows = stripes()
-    uneven = train([rows[:1], rows[1:]], rounds=1, shards=2, weighting="rows")
-    assert uneven.history[0].rows == 120
+def test_no_layer_shard_or_round_shares_its_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of training, of what is handed up, and of tuning: 3 shards, 2 rounds of 2 layers."""
+    from rbmx.jobs import stack_work
+
+    seen: list[int] = []
+    train_shard, ascend, fine_tune = stack_work.train_shard, stack_work.ascend, stack_work.fine_tune
+
+    def training(layer: Any, state: Any, rows: Any, plan: Any, key: Any, **named: Any) -> Any:
+        seen.append(key.seed)
+        return train_shard(layer, state, rows, plan, key, **named)
+
+    def ascending(*given: Any, seed: int, **named: Any) -> Any:
+        seen.append(seed)
+        return ascend(*given, seed=seed, **named)
+
+    def tuning(*given: Any, seed: int, **named: Any) -> Any:
+        seen.append(seed)
+        return fine_tune(*given, seed=seed, **named)
+
+    monkeypatch.setattr(stack_work, "train_shard", training)
+    monkeypatch.setattr(stack_work, "ascend", ascending)
+    monkeypatch.setattr(stack_work, "fine_tune", tuning)
+    train(propagate="sample")
+    assert len(seen) == len(set(seen)) == 3 * 2 * (2 + 1)
+    train(propagate="sample", seed=8, fine_tune="autoencoder")
+    assert len(seen) == len(set(seen)) == 18 + 3 * (3 + 2)
 
 
 def test_the_net_of_a_stack_learns_labels() -> None:
@@ -171,6 +191,10 @@ def test_a_resumed_job_keeps_its_settings(tmp_path: Path) -> None:
     train(checkpoint=kept, rounds=1)
     with pytest.raises(ValueError, match="resume: the earlier job's settings hold"):
         train_stack(stripes(), resume=kept, lr=0.1)
+    with pytest.raises(ValueError, match="shards: the job was begun with 3, got 4"):
+        train_stack(stripes(), resume=kept, shards=4)
+    with pytest.raises(ValueError, match="resume: the job was begun with values as they are"):
+        train_stack(stripes() / np.float32(2), resume=kept)
     with pytest.raises(ValueError, match="sizes: expected the units of each level, or resume="):
         train_stack(stripes())
     plain = tmp_path / "plain.safetensors"

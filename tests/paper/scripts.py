@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+import rbmx
 
 FIGURE_5 = """\
 if __name__ == '__main__':
@@ -41,7 +46,7 @@ def for_nodes(script: str, *node_seq: int) -> str:
     return script.replace("[784,500,100,101]", str(list(node_seq)).replace(" ", ""))
 
 
-def run(folder: Path, script: str, *words: str, program: list[str] | None = None, timeout: float = 300) -> Outcome:
+def run(folder: Path, script: str, *words: str, timeout: float = 300, **environment: str) -> Outcome:
     """Run a script by name in the folder of its data; its weights are kept for the comparison."""
     indent = "    " if "__main__" in script else ""
     keep = "import rbmx.tensors, safetensors.numpy; safetensors.numpy.save_file(iter1.arrays, 'weights')"
@@ -49,9 +54,9 @@ def run(folder: Path, script: str, *words: str, program: list[str] | None = None
     path.write_text(f"{IMPORT}{script}{indent}{keep}\n")
     kept.unlink(missing_ok=True)
     done = subprocess.run(
-        [*(program or [sys.executable]), path.name, *words],
+        [sys.executable, path.name, *words],
         cwd=folder,
-        env=os.environ | {"RBMX_NUM_THREADS": "1"},
+        env=os.environ | {"RBMX_NUM_THREADS": "1"} | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -59,6 +64,13 @@ def run(folder: Path, script: str, *words: str, program: list[str] | None = None
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr, _content(kept))
+
+
+def digits(path: Path, split: str, rows: int | None = None) -> None:
+    """MNIST as the paper has it: the label, then 784 grey levels."""
+    images, labels = rbmx.data.mnist(split)
+    with open(path, "w", newline="") as stream:
+        csv.writer(stream).writerows(np.column_stack([labels, images])[:rows].tolist())
 
 
 def _content(kept: Path) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rbmx.training.backprop import Affine, Network
-from tests.paper.conftest import CLASSES, SIDE, table, write
+from tests.paper.data import CLASSES, SIDE, table, write
 
 torch = pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rbmx.errors import DataError, DivergedError
-from tests.paper.conftest import CLASSES, SIDE, table, write
+from tests.paper.data import CLASSES, SIDE, table, write
 from tests.paper.scripts import FIGURE_5, for_nodes, run
 
 pytest.importorskip("torch")

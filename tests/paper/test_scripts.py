@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import rbmx
-from tests.paper.conftest import CLASSES, SIDE
-from tests.paper.scripts import FIGURE_4, FIGURE_5, for_nodes, run
+from tests.paper.data import CLASSES, SIDE
+from tests.paper.scripts import FIGURE_4, FIGURE_5, digits, for_nodes, run
 
 pytest.importorskip("torch")
 
@@ -64,21 +61,3 @@ def test_rows_may_come_in_any_order_and_in_any_number_of_files(
         arrays = newnet.combine_weights(MRDL.weights).arrays
         found.append(b"".join(array.tobytes() for array in arrays.values()))
     assert found[0] == found[1]
-
-
-@pytest.mark.hadoop
-def test_the_printed_script_reads_95_per_cent_of_the_digits(tmp_path: Path) -> None:
-    """All 60,000 rows, [784, 500, 100, 10], inline: a minute or two of two cores."""
-    digits(tmp_path / "train.csv", "train")
-    digits(tmp_path / "test.csv", "test")
-    outcome = run(tmp_path, for_nodes(FIGURE_5, 784, 500, 100, 10), "train.csv", timeout=1200)
-    print(outcome.err, outcome.out)
-    assert outcome.status == 0
-    assert float(outcome.out.split()[1]) > 95
-
-
-def digits(path: Path, split: str, rows: int | None = None) -> None:
-    """MNIST as the paper has it: the label, then 784 grey levels."""
-    images, labels = rbmx.data.mnist(split)
-    with open(path, "w", newline="") as stream:
-        csv.writer(stream).writerows(np.column_stack([labels, images])[:rows].tolist())

@@ -17,7 +17,7 @@ from rbmx.paper.rows import Line, Rows, block_record, digest_of, load_lines, row
 from rbmx.paper.split_job import SplitJob, SplitSettings, load_split_job, save_split_job
 from rbmx.paper.split_work import train_split
 from rbmx.paper.weights import Weights
-from tests.paper.conftest import CLASSES, SIDE, table
+from tests.paper.data import CLASSES, SIDE, table
 
 SIZES = (SIDE * SIDE, 12, CLASSES)
 SETTINGS = SplitSettings(SIZES, 0.05, 0.8, 20, epochs=1, tuning_epochs=2, splits=2, seed=0)

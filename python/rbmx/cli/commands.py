@@ -19,6 +19,7 @@ from rbmx.cli import (
     score,
     shard,
     train_mr,
+    train_stack,
     transform,
 )
 
@@ -35,6 +36,7 @@ COMMANDS = {
     "demo": demo,
     "shard": shard,
     "train-mr": train_mr,
+    "train-stack": train_stack,
     "mapper": mapper,
     "reducer": reducer,
     "next-round": next_round,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rbmx.checkpoint import load_checkpoint
 from rbmx.cli.arguments import add_compute, add_data_flags, add_verbosity, apply_compute, at_least, number
 from rbmx.cli.data import LABEL
+from rbmx.cli.engine import add_engine, engine_options
 from rbmx.cli.exit_status import INTERRUPTED, UsageError
 from rbmx.params import RBMParams
 
@@ -55,41 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="MODEL", type=Path, help="the model to write, after each round")
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="hidden units")
     add_data_flags(parser, remembered=False)
-    _add_engine(parser.add_argument_group("engine"))
+    add_engine(parser.add_argument_group("engine"))
     _add_rounds(parser.add_argument_group("rounds"))
     _add_training(parser.add_argument_group("training of a shard"))
     add_compute(parser)
     add_verbosity(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON per round on stdout")
-
-
-def _add_engine(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "-r", "--runner", choices=["inline", "local", "hadoop", "spark"], default="inline", help="(default inline)"
-    )
-    group.add_argument(
-        "-c", "--conf-path", action="append", default=[], metavar="FILE", help="mrjob.conf (default: the user's own)"
-    )
-    group.add_argument(
-        "-D", dest="jobconf", action="append", default=[], metavar="KEY=VALUE", help="a Hadoop or Spark property"
-    )
-    group.add_argument(
-        "--maps",
-        type=at_least(1),
-        metavar="M",
-        help="map tasks on Hadoop (default: one a shard); as many as there are cores cost the fewest JVMs",
-    )
-    group.add_argument(
-        "--python-bin",
-        metavar="PATH",
-        help="Python on the nodes (default: mrjob.conf's, or on Hadoop python3, on Spark the Python of this command)",
-    )
-    group.add_argument(
-        "--no-ship",
-        dest="ship",
-        action="store_false",
-        help="do not send the code to Hadoop's nodes: they have rbmx and mrjob",
-    )
 
 
 def _add_rounds(group: argparse._ArgumentGroup) -> None:
@@ -177,12 +149,7 @@ def train_from(args: argparse.Namespace) -> RoundsResult | None:
     progress = RoundsProgress(args.progress, as_json=args.json)
     running: dict[str, Any] = {
         "rounds": args.rounds,
-        "runner": args.runner,
-        "conf_paths": args.conf_path,
-        "jobconf": _jobconf(args.jobconf),
-        "options": [] if args.python_bin is None else ["--python-bin", args.python_bin],
-        "maps": args.maps,
-        "ship": args.ship,
+        **engine_options(args),
         "validation": args.validation,
         "checkpoint": output,
         "watcher": progress,
@@ -252,13 +219,6 @@ def _refuse_changes(args: argparse.Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')}: a resumed job keeps its own; leave it out")
     if args.lower:
         raise UsageError("--lower: a resumed job keeps its own; leave it out")
-
-
-def _jobconf(pairs: list[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise UsageError(f"-D: expected KEY=VALUE, got {pair!r}")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _output(args: argparse.Namespace) -> Path:

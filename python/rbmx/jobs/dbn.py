@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from rbmx.jobs.driver import RoundWatcher, run_rounds
 from rbmx.jobs.engine import Runner
 from rbmx.jobs.inputs import open_inputs
 from rbmx.jobs.round import Round, load_round
-from rbmx.jobs.rounds import at_work, begin, go_on, job_settings
+from rbmx.jobs.rounds import at_work, begin, go_on, job_settings, same_shards
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.training.greedy import initial_stack
@@ -101,6 +101,8 @@ def train_dbn(
     earlier = _earlier(checkpoint, asked) if resume and checkpoint is not None else None
     encoding = Encoding(binarize, scale, seed, unbounded=layers[0].visible != "bernoulli")
     reading = JobSettings(encoding=encoding, label=told, on_bad_row=on_bad_row)
+    if earlier is not None:
+        shards = same_shards(shards, earlier.settings.shards)
     done = [] if earlier is None else list(earlier.lower)
     histories: list[list[EpochRecord]] = [[] for _ in done]
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
@@ -112,7 +114,7 @@ def train_dbn(
                 job = go_on(earlier, earlier.settings.rounds, inputs)
             else:
                 plan = job_settings(shards=inputs.shards, **{"label": told, "on_bad_row": on_bad_row, **own[i]})
-                job = begin(layers[i], plan, inputs, lower=done, extra={PLAN: asked})
+                job = begin(layers[i], replace(plan, shards=shards), inputs, lower=done, extra={PLAN: asked})
             result = run_rounds(job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher)
             done = [*done, result.params]
             histories.append(result.history)

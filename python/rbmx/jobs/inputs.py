@@ -223,7 +223,7 @@ def _labels_beside(name: str) -> ValueError:
 
 
 def _label_of_shards(name: str) -> ValueError:
-    return ValueError(f"label: is for CSV text; {name} holds shards, which leave labels out already")
+    return ValueError(f"label: is for CSV text; {name} holds shards, which have taken labels from their rows already")
 
 
 def _label_of_csv(name: str) -> ValueError:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rbmx.arguments import items, number, whole_number
 from rbmx.backends.native import get_num_threads
-from rbmx.data import Encoding
+from rbmx.data import Dataset, Encoding
 from rbmx.data.opening import UNSET, Unset
 from rbmx.errors import JobError
 from rbmx.files import require_writable
@@ -32,7 +32,18 @@ from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
 from rbmx.training.starting import start_at_data
 
-__all__ = ["at_work", "begin", "go_on", "job_settings", "train_rounds"]
+if TYPE_CHECKING:
+    from rbmx.jobs.round_job import RoundJob
+
+__all__ = [
+    "at_work",
+    "begin",
+    "go_on",
+    "job_settings",
+    "require_same_reading",
+    "same_shards",
+    "train_rounds",
+]
 
 LINEAR = LinearDecay()
 SMALLEST_BATCH = 12  # rows: smaller ones cost likelihood at 16 shards (docs/shards.md, "When averaging is as good")
@@ -201,7 +212,7 @@ def train_rounds(
     )
     unlabelled = earlier is None and isinstance(label, Unset)
     if earlier is not None:
-        shards = _same_shards(shards, earlier.settings.shards)
+        shards = same_shards(shards, earlier.settings.shards)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
         inputs = open_inputs(data, shards, engine, reading, refuse_csv=unlabelled)
         if earlier is not None:
@@ -247,17 +258,21 @@ def go_on(earlier: Round, rounds: int, inputs: Inputs) -> Round:
     Raises:
         ValueError: these data are read in another way.
     """
-    head, before = inputs.head, earlier.settings
-    require_width(head, earlier)
+    require_width(inputs.head, earlier)
+    require_same_reading(earlier.settings, inputs.head)
+    return replace(earlier, settings=earlier.settings.with_rounds(rounds))
+
+
+def require_same_reading(before: JobSettings, head: Dataset) -> None:
+    """ValueError where the data of a resumed job are read in another way."""
     if (before.kind, before.encoding) != (head.kind, head.encoding):
         raise ValueError(
             f"resume: the job was begun with {before.encoding.describe()} ({before.kind}), "
             f"{head.name} gives {head.encoding.describe()} ({head.kind})"
         )
-    return replace(earlier, settings=before.with_rounds(rounds))
 
 
-def _same_shards(asked: int | None, before: int | None) -> int | None:
+def same_shards(asked: int | None, before: int | None) -> int | None:
     """The number of shards of a resumed job."""
     if asked is not None and before is not None and asked != before:
         raise ValueError(f"shards: the job was begun with {before}, got {asked}")
@@ -273,13 +288,14 @@ def at_work(
     jobconf: dict[str, str] | None = None,
     options: Sequence[str] = (),
     maps: int | None = None,
+    job: type[RoundJob] | None = None,
 ) -> Iterator[Engine]:
     """An engine with temporary folders of its own, here and on HDFS."""
     own: dict[str, str] = {}
     if runner == "local":  # tasks share the cores
         own["mapreduce.map.cpu.vcores"] = str(max(1, get_num_threads() // (shards or get_num_threads())))
     with tempfile.TemporaryDirectory(prefix="rbmx-job-") as folder:
-        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options), maps)
+        engine = Engine(runner, Path(folder), tuple(conf_paths), own | (jobconf or {}), tuple(options), maps, job)
         try:
             yield engine
         except BaseException:

@@ -22,7 +22,7 @@ from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import Inputs, open_inputs, reading_options, require_width
 from rbmx.jobs.job_file import layers_from, network_from
 from rbmx.jobs.records import Record
-from rbmx.jobs.rounds import at_work, job_settings
+from rbmx.jobs.rounds import at_work, job_settings, require_same_reading, same_shards
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.stack_round import FineTuning, StackRecord, StackRound, load_stack_round, save_stack_round
 from rbmx.jobs.step import merged_record
@@ -126,6 +126,7 @@ def train_stack(
     layers = [] if sizes is None else initial_stack(sizes, units=units, seed=settings.get("seed", 0))
     if earlier is not None:
         reading = earlier.settings
+        shards = same_shards(shards, reading.shards)
     else:
         unbounded = layers[0].visible != "bernoulli"
         encoding = Encoding(binarize, scale, settings.get("seed", 0), unbounded=unbounded)
@@ -137,12 +138,14 @@ def train_stack(
             data, shards, engine, reading, refuse_csv=unlabelled, labels=labels, keep_labels=classifies
         )
         if earlier is not None:
+            require_same_reading(reading, inputs.head)
             job = earlier.with_rounds(rounds)
         else:
             common = {"sampler": "cd", "rounds": rounds, "local_epochs": epochs, **settings}
             common |= {"label": told, "on_bad_row": on_bad_row}
             common |= {"kind": inputs.head.kind, "encoding": inputs.head.encoding}
-            job = StackRound(layers, _plans(len(layers), inputs.shards, common, per_layer), tuning)
+            plans = _plans(len(layers), inputs.shards, common, per_layer)
+            job = StackRound(layers, tuple(replace(plan, shards=shards) for plan in plans), tuning)
         require_width(inputs.head, job)
         monitor = _Monitor(job, inputs.head, validation)
         if runner == "hadoop" and ship:
@@ -166,7 +169,7 @@ def _tuning(asked: FineTuning | str | None, n_classes: int | None) -> FineTuning
 
 def _plans(
     layers: int, shards: int, common: dict[str, Any], per_layer: Sequence[Mapping[str, Any]]
-) -> tuple[JobSettings, ...]:
+) -> list[JobSettings]:
     """The settings of each layer's training."""
     if per_layer and len(per_layer) != layers:
         raise ValueError(f"per_layer: expected settings for each of {layers} layers, got {len(per_layer)}")
@@ -176,7 +179,7 @@ def _plans(
         if "epochs" in changed:
             changed["local_epochs"] = changed.pop("epochs")
         plans.append(job_settings(shards=shards, **{**common, **changed}))
-    return tuple(plans)
+    return plans
 
 
 def _round(

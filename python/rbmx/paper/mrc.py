@@ -189,8 +189,8 @@ class MRDL(RoundJob):
         if settings.own_class is not None:
             words = [*words, "--net-file", file_of(type(cls.net))]
         conf = {"mapreduce.job.reduces": str(settings.splits)}
-        with at_work(options.runner or "inline", settings.splits, jobconf=conf, options=words) as engine:
-            engine = replace(engine, job=cls)
+        # MRDL and no class below it: tasks run this file
+        with at_work(options.runner or "inline", settings.splits, jobconf=conf, options=words, job=MRDL) as engine:
             if engine.runner == "hadoop" and not options.no_ship:
                 engine = shipped(engine)
             for number in range(options.rounds):

@@ -33,7 +33,7 @@ def fine_tune(
     progress: bool | None = None,
     **settings: Any,
 ) -> list[TuningRecord]:
-    """Tune a net in place, in NumPy: the same bytes from the same seed for one number of BLAS threads.
+    """Tune a net in place, in NumPy: the same bytes from the same seed, in float64 for one number of BLAS threads.
 
     Args:
         network: changed in place.

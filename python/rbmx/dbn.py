@@ -209,8 +209,8 @@ class DBN(nn.Module):
             steps: Gibbs steps of each.
             seed: an int repeats exactly; None never repeats.
             label: a class for all or one for each chain, clamped all the time; None: free.
-            start: data to begin at, (sizes[0],) or (n, sizes[0]), taken up by sampling; free labels begin at the likeliest.
-                None: noise.
+            start: data to begin at, (sizes[0],) or (n, sizes[0]), taken up by sampling, free labels at the likeliest
+                class; None: noise.
             mean: E[v | h_1] instead of states of v, for pictures.
 
         Raises:

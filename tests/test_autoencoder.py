@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ def test_initial_weights_are_those_of_glorot_and_bengio_and_belong_to_the_seed()
     # 60,000 uniform numbers: standard deviation limit / sqrt(3), its own error 1 / sqrt(60,000 * 1.25) of that
     assert weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.01)
     assert not any(stage.bias.any() for stage in model.stages() if isinstance(stage, torch.nn.Linear))
+    for activation, gain in (("sigmoid", 4.0), ("relu", 2**0.5)):
+        other = rbmx.Autoencoder([300, 200], code=activation, seed=1)
+        torch.testing.assert_close(other.encoder[0].weight, gain * weight)
+        assert torch.equal(other.decoder[0].weight, model.decoder[0].weight)
     assert same_parameters(model, rbmx.Autoencoder([300, 200], seed=1))
     assert not torch.equal(weight, rbmx.Autoencoder([300, 200], seed=2).encoder[0].weight)
     torch.manual_seed(3)
@@ -125,6 +130,36 @@ def test_a_fit_is_a_loop_of_seeded_orders_over_a_torch_optimizer() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)  # Adam divides by small roots
 
 
+def test_a_full_batch_search_holds_the_activations_of_one_block() -> None:
+    rows = RNG.random((2300, 6)).astype(np.float32)
+    model, seen = rbmx.Autoencoder([6, 4], seed=1), set()
+    model.encoder[0].register_forward_pre_hook(lambda module, inputs: seen.add(len(inputs[0])))
+    whole = model.fit(rows, epochs=1, optimizer="lbfgs")
+    assert seen == {1000, 300}
+    streamed = rbmx.Autoencoder([6, 4], seed=1).fit(rows, epochs=1, optimizer="lbfgs", buffer_bytes=1)
+    assert streamed[0].loss == whole[0].loss
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
+def test_patience_ends_a_search_too(optimizer: str) -> None:
+    model = rbmx.Autoencoder([6, 4], seed=1)
+    records = model.fit(X, epochs=200, optimizer=optimizer, validation=1 - X, patience=2)
+    best = min(record.validation_loss for record in records)
+    assert len(records) < 200 and records[-3].validation_loss == best
+    assert model.reconstruction_error(1 - X) == records[-3].validation_error
+
+
+def test_a_bar_is_shown_where_it_is_wanted_and_not_where_stderr_is_no_terminal(capsys: Any) -> None:
+    model = rbmx.Autoencoder([6, 4], seed=1)
+    model.fit(X, epochs=2)
+    assert capsys.readouterr() == ("", "")
+    model.fit(X, epochs=2, validation=X, progress=True)
+    model.fit(X, epochs=2, optimizer="lbfgs", progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "106" in err
+    assert "epoch 2/2, loss 4." in err and ", validation error " in err
+
+
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda model: "sgd",
     "nesterov": lambda model: "nesterov",
@@ -172,6 +207,18 @@ def test_settings_of_minibatches_show() -> None:
     assert results["max_norm"].norm(dim=1).max() <= 0.3 + 1e-6
 
 
+def test_weights_decay_and_biases_do_not() -> None:
+    """One step down the gradient, and 0.1 * 0.5 of each weight less."""
+    plain, decayed = (rbmx.Autoencoder([6, 4], seed=1) for _ in range(2))
+    start = rbmx.Autoencoder([6, 4], seed=1).encoder[0].weight
+    for model, decay in ((plain, 0.0), (decayed, 0.5)):
+        with torch.no_grad():
+            model.encoder[0].bias.fill_(1)
+        model.fit(X, epochs=1, optimizer="sgd", lr=0.1, weight_decay=decay)
+    torch.testing.assert_close(decayed.encoder[0].bias, plain.encoder[0].bias)
+    torch.testing.assert_close(decayed.encoder[0].weight, plain.encoder[0].weight - 0.05 * start)
+
+
 def test_dropout_keeps_the_expectation_of_a_linear_net() -> None:
     """With weights held still, the mean over many epochs of what reaches the output is the output without dropout."""
     model = rbmx.Autoencoder([6, 2], output="linear", seed=1)
@@ -206,6 +253,37 @@ def test_an_optimizer_instance_goes_on_and_gets_its_rate_back() -> None:
     assert one.param_groups[0]["lr"] == 0.01
     assert len(whole.history) == 4
 
+    class Interrupt(rbmx.training.Callback):
+        def on_batches(self, trainer: Any, rows_done: int, rows_total: int | None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        whole.fit(X, optimizer=one, schedule=lambda epoch, epochs: 0.5, callbacks=[Interrupt()])
+    assert one.param_groups[0]["lr"] == 0.01
+
+
+def test_a_run_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
+    """Orders, noise, schedule and moments go on, through files too."""
+    settings: dict[str, Any] = {"batch_size": 10, "dropout": 0.2, "schedule": rbmx.LinearDecay(), "seed": 4}
+    whole, part = (rbmx.DenoisingAutoencoder(6, 4, seed=1) for _ in range(2))
+    whole.fit(X, epochs=5, optimizer=torch.optim.Adam(whole.parameters(), lr=0.01), **settings)
+
+    class Stop(rbmx.training.Callback):
+        def on_epoch_end(self, trainer: Any, record: Any) -> None:
+            if record.epoch == 2:
+                raise rbmx.StopTraining
+
+    stepper = torch.optim.Adam(part.parameters(), lr=0.01)
+    part.fit(X, epochs=5, optimizer=stepper, callbacks=[Stop()], **settings)
+    part.save(tmp_path / "m.safetensors")
+    again = rbmx.load(tmp_path / "m.safetensors")
+    other = torch.optim.Adam(again.parameters(), lr=0.5)
+    other.load_state_dict(stepper.state_dict())
+    records = again.fit(X, epochs=5, first_epoch=2, optimizer=other, **settings)
+    assert [record.epoch for record in records] == [3, 4, 5]
+    assert same_parameters(whole, again)
+    assert [record.loss for record in again.history] == [record.loss for record in whole.history]
+
 
 def test_frozen_layers_stay() -> None:
     model = rbmx.Autoencoder([6, 5, 3], seed=1)
@@ -214,6 +292,10 @@ def test_frozen_layers_stay() -> None:
     for optimizer in ("adam", "lbfgs"):
         model.fit(X, epochs=2, optimizer=optimizer)
     assert torch.equal(model.encoder[0].weight, before)
+    model.requires_grad_(False)
+    for optimizer in ("adam", "lbfgs"):
+        with pytest.raises(ValueError, match="optimizer: expected parameters that require gradients"):
+            model.fit(X, optimizer=optimizer)
 
 
 def test_data_of_all_kinds_give_the_same() -> None:
@@ -268,20 +350,25 @@ def test_what_does_not_fit_is_refused_before_any_work() -> None:
         (X, {"patience": 2}, "patience: expected validation="),
         (X, {"validation": X[:, :5]}, "data: expected rows of 6 values, got 5"),
         (X, {"epochs": -1}, "epochs: expected"),
+        (X, {"first_epoch": 11}, "first_epoch: expected 0 to 10, the epochs in all, got 11"),
+        (X, {"first_epoch": 1, "optimizer": "cg"}, "first_epoch: cg starts anew"),
         (X, {"callbacks": [print]}, "callbacks: expected objects"),
+        (X, {"epochs": 1.5}, "epochs: expected a whole number, got 1.5"),
+        (X, {"dropout": "much"}, "dropout: expected a number, got 'much'"),
     ]
     for data, settings, message in wrong:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             model.fit(data, **settings)
     assert same_parameters(model, before) and model.history == []
     for arguments, settings, message in [
         ([[6]], {}, r"sizes: expected 2 or more positive numbers of units, got \[6\]"),
         ([[6, 0]], {}, "sizes: expected"),
+        ([[6, 2.0]], {}, "sizes: expected a whole number, got 2.0"),
         ([[6, 3]], {"code": "tanh"}, "code: expected linear or sigmoid or relu, got 'tanh'"),
         ([[6, 3]], {"output": "relu"}, "output: expected sigmoid or linear, got 'relu'"),
         ([[6, 5, 3]], {"hidden": ["sigmoid", "relu"]}, "hidden: expected .* for 1 layers"),
     ]:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             rbmx.Autoencoder(*arguments, **settings)
     with pytest.raises(ValueError, match=r"network: expected layers of \[\(6, 4\), \(4, 6\)\]"):
         model.load_network(rbmx.Autoencoder([6, 3]).network())

@@ -70,6 +70,18 @@ def test_the_net_sees_spoiled_rows_and_is_held_to_clean_ones() -> None:
     assert same_parameters(clean, plain)
 
 
+def test_the_rows_of_an_epoch_have_noise_of_their_own() -> None:
+    """What the net saw, minibatch by minibatch, is what the noise makes of all rows of the pass at once."""
+    from rbmx.rng import Purpose
+
+    model, seen = rbmx.DenoisingAutoencoder(6, 4, noise=rbmx.Masking(0.5), seed=1), []
+    model.encoder[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.fit(X, epochs=2, batch_size=20, shuffle=False, seed=5)
+    for epoch, batches in enumerate((seen[:3], seen[3:])):
+        draws = Draws(Key(5).fold_in(Purpose.CORRUPTION), 0, epoch, 0)
+        assert torch.equal(torch.cat(batches), model.noise.corrupt(torch.from_numpy(X), draws))
+
+
 def test_the_same_seed_spoils_the_same_values() -> None:
     models = [rbmx.DenoisingAutoencoder(6, 4, seed=1) for _ in range(3)]
     for model, seed in zip(models, (3, 3, 4), strict=True):
@@ -78,11 +90,11 @@ def test_the_same_seed_spoils_the_same_values() -> None:
 
 
 def test_each_layer_is_a_denoising_autoencoder_of_what_the_lower_ones_hand_up() -> None:
-    stack = rbmx.StackedDenoisingAutoencoder([6, 5, 3], seed=1)
-    layers = [rbmx.DenoisingAutoencoder(n, m, tied=False, seed=0) for n, m in ((6, 5), (5, 3))]
+    stack = rbmx.StackedDenoisingAutoencoder([6, 5, 3, 2], seed=1)
+    layers = [rbmx.DenoisingAutoencoder(n, m, tied=False, seed=0) for n, m in ((6, 5), (5, 3), (3, 2))]
     start = stack.network().layers
     for i, layer in enumerate(layers):
-        layer.load_network(rbmx.training.Network([start[i], start[3 - i]]))
+        layer.load_network(rbmx.training.Network([start[i], start[5 - i]]))
     records = stack.pretrain(X, epochs=3, seed=8)
     rows = X
     for i, layer in enumerate(layers):
@@ -90,7 +102,7 @@ def test_each_layer_is_a_denoising_autoencoder_of_what_the_lower_ones_hand_up() 
         assert [record.loss for record in records[i]] == [record.loss for record in theirs]
         rows = layer.encode(torch.from_numpy(rows)).detach().numpy()
     assert torch.equal(stack.encode(torch.from_numpy(X)), torch.from_numpy(rows))
-    assert torch.equal(stack.decoder[2].weight, layers[0].decoder[0].weight)
+    assert torch.equal(stack.decoder[4].weight, layers[0].decoder[0].weight)
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -12,9 +12,10 @@ from rbmx.feed_forward import FeedForward, TiedLinear, activation_stage, affine_
 from rbmx.params import RBMParams
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Network, require_loss
-from rbmx.training.fine_tuning import Examples, TuningConfig, open_examples
+from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
+from rbmx.training.tuner import TuningConfig
 from rbmx.tuning import Regularization, measure
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Autoencoder(FeedForward):
         seed: int | None = None,
         progress: bool | None = None,
         buffer_bytes: int = TuningConfig.buffer_bytes,
+        first_epoch: int = 0,
     ) -> list[TuningRecord]:
         """Learn to reconstruct the data.
 
@@ -186,6 +188,8 @@ class Autoencoder(FeedForward):
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             progress: a bar on stderr; None: where stderr is a terminal.
             buffer_bytes: larger data stream through a buffer of this size.
+            first_epoch: epochs that are done already: with the optimizer instance that did them (or a new one with its
+                state_dict), and the same seed, the run goes on as if it had not been interrupted.
 
         Returns:
             The records of this call.
@@ -216,6 +220,7 @@ class Autoencoder(FeedForward):
             shuffle=shuffle,
             patience=patience,
             buffer_bytes=buffer_bytes,
+            first_epoch=first_epoch,
         )
 
     def reconstruction_error(self, data: Any) -> float:

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rbmx.arguments import whole_number
 from rbmx.feed_forward import FeedForward, affine_stages, params_of, require_sizes
 from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Network, require_labels
-from rbmx.training.fine_tuning import TuningConfig, open_examples
+from rbmx.training.examples import open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
+from rbmx.training.tuner import TuningConfig
 from rbmx.tuning import Regularization, blocks
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class _Supervised(FeedForward):
         seed: int | None = None,
         progress: bool | None = None,
         buffer_bytes: int = TuningConfig.buffer_bytes,
+        first_epoch: int = 0,
     ) -> list[TuningRecord]:
         """Learn the targets, all layers together.
 
@@ -112,7 +115,7 @@ class _Supervised(FeedForward):
                 real values, (rows,) or (rows, n_outputs).
             validation: (data, targets) to measure after each epoch.
             epochs, batch_size, optimizer, lr, momentum, weight_decay, dropout, input_dropout, max_norm, schedule,
-                shuffle, patience, callbacks, seed, progress, buffer_bytes: as in Autoencoder.fit.
+                shuffle, patience, callbacks, seed, progress, buffer_bytes, first_epoch: as in Autoencoder.fit.
 
         Returns:
             The records of this call.
@@ -143,6 +146,7 @@ class _Supervised(FeedForward):
             shuffle=shuffle,
             patience=patience,
             buffer_bytes=buffer_bytes,
+            first_epoch=first_epoch,
         )
 
     @torch.no_grad()
@@ -184,7 +188,7 @@ class Classifier(_Supervised):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if not 2 <= n_classes <= MAX_UNITS:
+        if not 2 <= whole_number("n_classes", n_classes) <= MAX_UNITS:
             raise ValueError(f"n_classes: expected 2 or more, got {n_classes}")
         self.n_classes = n_classes
         super().__init__(sizes, n_classes, hidden, seed, {"n_classes": n_classes}, {"device": device, "dtype": dtype})
@@ -243,7 +247,7 @@ class Regressor(_Supervised):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if not 1 <= n_outputs <= MAX_UNITS:
+        if not 1 <= whole_number("n_outputs", n_outputs) <= MAX_UNITS:
             raise ValueError(f"n_outputs: expected 1 or more, got {n_outputs}")
         self.n_outputs = n_outputs
         super().__init__(sizes, n_outputs, hidden, seed, {"n_outputs": n_outputs}, {"device": device, "dtype": dtype})

@@ -160,14 +160,14 @@ class DBN(nn.Module):
         Raises:
             ValueError: the network has no labels.
         """
-        n_classes = self._require_labels()
-        found = []
-        for part in self._parts(v):
-            h = self._up(part)
-            hot = torch.eye(n_classes, dtype=h.dtype, device=h.device)
-            energies = [self.top.complete_free_energy(torch.cat([h, row.expand(len(h), -1)], dim=1)) for row in hot]
-            found.append(torch.log_softmax(-torch.stack(energies, dim=1), dim=1))
-        return torch.cat(found)
+        self._require_labels()
+        return torch.cat([self._log_classes(self._up(part)) for part in self._parts(v)])
+
+    def _log_classes(self, h: Tensor) -> Tensor:
+        """log p(y | h) of the top RBM, (rows, n_classes)."""
+        hot = torch.eye(self._require_labels(), dtype=h.dtype, device=h.device)
+        energies = [self.top.complete_free_energy(torch.cat([h, row.expand(len(h), -1)], dim=1)) for row in hot]
+        return torch.log_softmax(-torch.stack(energies, dim=1), dim=1)
 
     def predict_proba(self, v: Any) -> Tensor:
         """exp of predict_log_proba, (rows, n_classes)."""
@@ -209,7 +209,8 @@ class DBN(nn.Module):
             steps: Gibbs steps of each.
             seed: an int repeats exactly; None never repeats.
             label: a class for all or one for each chain, clamped all the time; None: free.
-            start: data to begin at, (sizes[0],) or (n, sizes[0]), taken up by sampling; None: noise.
+            start: data to begin at, (sizes[0],) or (n, sizes[0]), taken up by sampling; free labels begin at the likeliest.
+                None: noise.
             mean: E[v | h_1] instead of states of v, for pictures.
 
         Raises:
@@ -242,8 +243,8 @@ class DBN(nn.Module):
             states = layer.sample_hidden(states, seed=key.fold_in(i).seed)
         if self.n_classes is None:
             return states
-        even = torch.full((n, self.n_classes), 1 / self.n_classes, dtype=states.dtype, device=states.device)
-        return torch.cat([states, even], dim=1)
+        likely = torch.nn.functional.one_hot(self._log_classes(states).argmax(1), self.n_classes)
+        return torch.cat([states, likely.to(states)], dim=1)
 
     # training
 

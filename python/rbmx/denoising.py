@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rbmx.arguments import number
 from rbmx.autoencoder import OUTPUTS, Autoencoder
 from rbmx.classifier import Classifier, Regressor
 from rbmx.encoded import EncodedSource
 from rbmx.feed_forward import TiedLinear
 from rbmx.rng import Draws, Key
 from rbmx.training.backprop import Network
-from rbmx.training.fine_tuning import TuningConfig
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
+from rbmx.training.tuner import TuningConfig
 from rbmx.tuning import Regularization, activation_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["DenoisingAutoencoder", "GaussianNoise", "Masking", "SaltAndPepper", 
 
 
 def _require_share(share: float) -> None:
-    if not 0 <= share <= 1:
+    if not 0 <= number("share", share) <= 1:
         raise ValueError(f"share: expected a number from 0 to 1, got {share}")
 
 
@@ -81,7 +82,7 @@ class GaussianNoise:
     std: float = 0.3
 
     def __post_init__(self) -> None:
-        if not (self.std >= 0 and math.isfinite(self.std)):
+        if not (number("std", self.std) >= 0 and math.isfinite(self.std)):
             raise ValueError(f"std: expected 0 or more, got {self.std}")
 
     def corrupt(self, x: Tensor, draws: Draws) -> Tensor:

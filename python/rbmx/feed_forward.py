@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from rbmx.arguments import whole_number
 from rbmx.errors import CheckpointError
 from rbmx.files import write_atomically
 from rbmx.layer import torch_seed
@@ -23,16 +24,18 @@ from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
 from rbmx.training.backprop import Affine, Network
-from rbmx.training.fine_tuning import Examples, FineTuner, TuningConfig, open_examples
+from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS
-from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, stepper_from
+from rbmx.training.tuner import FineTuner, TuningConfig
+from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, activation_of, stepper_from
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["FeedForward", "TiedLinear", "activation_stage", "affine_stages", "params_of", "require_sizes"]
 
+GAINS = {"sigmoid": 4.0, "relu": math.sqrt(2)}
 MODULE_OF = {name: module for module, name in ACTIVATION_OF.items()}
 
 
@@ -75,13 +78,20 @@ class FeedForward(nn.Module):
         raise NotImplementedError
 
     def reset_parameters(self) -> None:
-        """Weights uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010), biases zero."""
+        """Weights uniform in +-g sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010), biases zero.
+
+        The gain g keeps variances through an activation: 4 for a sigmoid, whose slope at 0 is 1/4, sqrt(2) for ReLU,
+        else 1.
+        """
         key = Key(self._fit_seed(None)).fold_in(Purpose.INITIAL_WEIGHTS)
         with torch.no_grad():
+            stages = self.stages()
             for i, layer in enumerate(self._layers()):
                 layer.bias.zero_()
                 if isinstance(layer, nn.Linear):
-                    layer.weight.copy_(torch.from_numpy(_glorot(key.fold_in(i), *layer.weight.shape)))
+                    gain = GAINS.get(activation_of(stages[: stages.index(layer) + 2]), 1.0)
+                    weight = gain * _glorot(key.fold_in(i), *layer.weight.shape)
+                    layer.weight.copy_(torch.from_numpy(weight))
 
     def network(self) -> Network:
         """A copy of the net as NumPy arrays, float32 or float64, as jobs over shards train it."""
@@ -230,6 +240,7 @@ class FeedForward(nn.Module):
         try:
             return tuner.run()
         finally:
+            learner.scale_rates(1.0)
             self.history += tuner.history
 
     _targets_name = "targets"
@@ -237,7 +248,7 @@ class FeedForward(nn.Module):
 
 def require_sizes(sizes: Sequence[int], at_least: int = 2) -> list[int]:
     """The sizes of layers; ValueError where they are none."""
-    checked = [int(size) for size in sizes]
+    checked = [whole_number("sizes", size) for size in sizes]
     if len(checked) < at_least or any(not 1 <= size <= MAX_UNITS for size in checked):
         raise ValueError(f"sizes: expected {at_least} or more positive numbers of units, got {list(sizes)}")
     return checked

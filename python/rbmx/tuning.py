@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rbmx.arguments import check_types
 from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.rng import Draws, Key, Purpose
 from rbmx.training.backprop import require_loss
+from rbmx.training.examples import Examples
 from rbmx.training.feed import Window
-from rbmx.training.fine_tuning import BLOCK_ROWS, Examples, Vector
 from rbmx.training.minimizing import METHODS
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
+from rbmx.training.tuner import BLOCK_ROWS, Vector
 
 __all__ = [
     "ModuleLearner",
@@ -63,6 +65,7 @@ class Regularization:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("dropout", "input_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a share from 0 to less than 1, got {getattr(self, name)}")
@@ -85,6 +88,9 @@ def stepper_from(
     Raises:
         ValueError: an unknown optimizer, or settings that it does not take.
     """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("optimizer: expected parameters that require gradients, the module has none")
     searches = isinstance(optimizer, str) and optimizer in METHODS
     asked: dict[str, Any] = {name: value for name, value in (("lr", lr), ("momentum", momentum)) if value is not None}
     if asked and (searches or isinstance(optimizer, torch.optim.Optimizer)):
@@ -98,9 +104,6 @@ def stepper_from(
         if weight_decay:
             raise ValueError(f"weight_decay: {_name(optimizer)} has its own; leave it out")
         return optimizer
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise ValueError("optimizer: expected parameters that require gradients, the module has none")
     groups: list[Any] = parameters
     if weight_decay:
         groups = [
@@ -132,7 +135,7 @@ def _name(optimizer: Any) -> str:
 
 
 class ModuleLearner:
-    """Stages of a torch net with a loss and an optimizer: the rbmx.training.fine_tuning.Learner of modules.
+    """Stages of a torch net with a loss and an optimizer: the rbmx.training.tuner.Learner of modules.
 
     Args:
         stages: from input to output: layers with `weight` and `bias`, and activations.
@@ -196,8 +199,7 @@ class ModuleLearner:
         """One step of the optimizer down the mean loss of these rows."""
         stepper = self._stepper
         assert stepper is not None
-        for group, rate in zip(stepper.param_groups, self._rates, strict=True):
-            group["lr"] = rate * factor
+        self.scale_rates(factor)
         x, target = self._chosen(places)
 
         def mean_loss() -> Any:
@@ -211,10 +213,14 @@ class ModuleLearner:
         if self._regularization.max_norm is not None:
             self._bound_norms(self._regularization.max_norm)
 
-    def take_loss(self) -> float:
-        """The one place that waits for the device, once an epoch; the optimizer gets its own rate back."""
+    def scale_rates(self, factor: float) -> None:
+        """Give the optimizer its own rates times the factor; 1 between epochs, when others may look at it."""
         for group, rate in zip(self._stepper.param_groups if self._stepper else (), self._rates, strict=True):
-            group["lr"] = rate
+            group["lr"] = rate * factor
+
+    def take_loss(self) -> float:
+        """The one place that waits for the device, once an epoch."""
+        self.scale_rates(1.0)
         total = float(self._total)
         self._total.zero_()
         return total

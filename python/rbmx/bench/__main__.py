@@ -144,7 +144,8 @@ def _run_deep(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], labels
 
     n = 1000 if arguments.quick else len(gray)
     test, test_labels = mnist("test")
-    images = Images(gray[:n] / np.float32(255), labels[:n], test / np.float32(255), test_labels)
+    train, held_out = ((pixels / np.float32(255)).astype(np.float32) for pixels in (gray[:n], test))
+    images = Images(train, labels[:n], held_out, test_labels)
     return run_deep(
         images,
         arguments.only,

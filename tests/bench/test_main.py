@@ -23,20 +23,8 @@ def test_importing_the_benchmarks_imports_no_torch() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *(
-            "kernel",
-            "peers",
-            "threads",
-            "scaling",
-            "memory",
-            "likelihood",
-            "csv",
-            "digits",
-            "anchors",
-            "table1",
-            "units",
-        ),
-        *("classrbm", "deep", "autoencoder"),
+        *("kernel", "peers", "threads", "scaling", "memory", "likelihood", "csv", "digits", "anchors", "table1"),
+        *("units", "classrbm", "deep", "autoencoder"),
     ],
 )
 def test_every_benchmark_has_the_common_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,13 @@ def test_fit_predict_and_score_on_any_data() -> None:
     assert [record.epoch for record in rbm.history] == [*range(1, 16), 1]
 
 
+@pytest.mark.parametrize("objective", ["discriminative", "hybrid"])
+def test_the_defaults_learn(objective: str) -> None:
+    rbm = ClassRBM(12, 16, 3, seed=0)
+    rbm.fit(*stripes(2000), objective=objective, epochs=5)
+    assert rbm.score(*stripes(400, seed=1)) > 0.93
+
+
 def test_samples_of_a_class_look_like_it() -> None:
     x, y = stripes(600)
     rbm = ClassRBM(12, 16, 3, seed=0)

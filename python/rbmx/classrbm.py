@@ -39,6 +39,7 @@ from rbmx.units import unit_type
 __all__ = ["ClassRBM"]
 
 FORMAT = "rbmx.classrbm.1"
+DISCRIMINATIVE_RATE = 1.0
 _BERNOULLI = unit_type("bernoulli")
 _BLOCK = 1 << 24  # hidden values of (rows, classes) worked on at once where no gradient is asked for
 
@@ -227,7 +228,9 @@ class ClassRBM(nn.Module):
             callbacks: objects with on_epoch_end(trainer, record), which may raise StopTraining.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             progress: a bar on stderr; None: where stderr is a terminal.
-            k, persistent, lr, momentum: short forms of sampler and optimizer.
+            k, persistent, momentum: short forms of sampler and optimizer.
+            lr: learning rate; None: the optimizer's own, which for "sgd" is 1 where log p(y | x) is ascended (centred
+                gradients bear it) and 0.05 where log p(x, y) alone is.
 
         Returns:
             The records of this call.
@@ -237,6 +240,8 @@ class ClassRBM(nn.Module):
             DataError: rows of another width, values outside [0, 1], labels that are no classes.
             DivergedError: a bias passed 2047; the parameters are those before the epoch.
         """
+        if optimizer == "sgd" and lr is None and objective != "generative":
+            lr = DISCRIMINATIVE_RATE
         config = ClassConfig(
             epochs=epochs,
             batch_size=batch_size,

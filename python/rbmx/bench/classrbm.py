@@ -36,7 +36,16 @@ class Recipe:
 
 RECIPES = {
     "discriminative": Recipe(
-        ClassConfig(40, objective=Objective(1, 0), optimizer=SGD(5.0), schedule=LinearDecay(), averaging=0.999), 1.81
+        ClassConfig(
+            30,
+            objective=Objective(1, 0),
+            optimizer=SGD(5.0),
+            penalties=(Dropout(0.5),),
+            schedule=LinearDecay(),
+            averaging=0.999,
+        ),
+        1.81,
+        hidden=500,
     ),
     "hybrid": Recipe(
         ClassConfig(

@@ -114,8 +114,9 @@ class _Supervised(FeedForward):
             targets: one for each row: of a Classifier labels (rows,), integers from 0 to n_classes - 1; of a Regressor
                 real values, (rows,) or (rows, n_outputs).
             validation: (data, targets) to measure after each epoch.
-            epochs, batch_size, optimizer, lr, momentum, weight_decay, dropout, input_dropout, max_norm, schedule,
-                shuffle, patience, callbacks, seed, progress, buffer_bytes, first_epoch: as in Autoencoder.fit.
+            epochs, batch_size, optimizer, lr, momentum: as in Autoencoder.fit.
+            weight_decay, dropout, input_dropout, max_norm, schedule, shuffle: as there.
+            patience, callbacks, seed, progress, buffer_bytes, first_epoch: as there.
 
         Returns:
             The records of this call.

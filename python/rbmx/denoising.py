@@ -172,8 +172,8 @@ class StackedDenoisingAutoencoder(Autoencoder):
 
         Args:
             data: as in fit.
-            epochs, batch_size, optimizer, lr, momentum, weight_decay, schedule, shuffle, callbacks, seed, progress,
-                buffer_bytes: of each layer, as in Autoencoder.fit; the loss is its default.
+            epochs, batch_size, optimizer, lr, momentum, weight_decay: of each layer, as in Autoencoder.fit.
+            schedule, shuffle, callbacks, seed, progress, buffer_bytes: as there; the loss is its default.
 
         Returns:
             The records of each layer.

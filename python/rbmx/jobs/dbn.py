@@ -73,8 +73,8 @@ def train_dbn(
     round, so that the next one is trained on the same features in every shard, at the cost of a job a round and layer.
 
     Args:
-        data, shards, runner, label, binarize, scale, on_bad_row, validation, conf_paths, jobconf, options, maps, ship,
-            watcher: as in train_rounds.
+        data, shards, runner, label, binarize, scale, on_bad_row, validation: as in train_rounds.
+        conf_paths, jobconf, options, maps, ship, watcher: as there.
         sizes: units of each level, from the data up.
         rounds: of each layer.
         units: unit types, as in rbmx.training.greedy.initial_stack.

@@ -18,7 +18,7 @@ def main() -> None:
     stack = rbmx.DBN([784, 256, 64, 2], units=["bernoulli"] * 3 + ["gaussian"], seed=0)
     stack.fit(images[:5000] > 127, epochs=5, lr=0.1, per_layer=[{}, {}, {"lr": 0.01}])
     model = stack.autoencoder(seed=0)
-    model.fit(seen, epochs=20, batch_size=100, lr=0.002)
+    model.fit(seen, epochs=40, batch_size=100, lr=0.003, schedule=rbmx.LinearDecay())
     plane = PCA(2).fit(seen)
     codes = [[plane.transform(rows), model.encode(torch.from_numpy(rows)).detach().numpy()] for rows in (seen, unseen)]
     for name, here, there in zip(("principal components", "autoencoder"), *codes, strict=True):

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 
 import rbmx.sklearn
 
-ESTIMATORS = [getattr(rbmx.sklearn, name) for name in rbmx.sklearn.__all__]
+ESTIMATORS = [rbmx.sklearn.BernoulliRBM, rbmx.sklearn.GaussianRBM, rbmx.sklearn.MixedRBM]
 
 
 def digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,22 @@ def test_a_classifier_learns_digits_and_works_in_a_search(digits: tuple[np.ndarr
     np.testing.assert_array_equal(model.classes_[proba.argmax(axis=1)], model.predict(images[1200:]))
     search = GridSearchCV(model, {"hidden_layer_sizes": [(8,), (32,)]}, cv=2).fit(images[:400], labels[:400])
     assert search.best_params_ == {"hidden_layer_sizes": (32,)}
+
+
+@pytest.mark.parametrize("estimator", [DBNTransformer, DBNClassifier])
+def test_pickles_and_data_frames(estimator: type, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(digits[0][:200], columns=[f"pixel{i}" for i in range(64)])
+    model = estimator((8, 4), n_iter=1, random_state=0).fit(frame, digits[1][:200])
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
+    use = "transform" if estimator is DBNTransformer else "predict_proba"
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(getattr(again, use)(frame), getattr(model, use)(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(model, use)(frame.rename(columns={"pixel0": "other"}))
+    if estimator is DBNTransformer:
+        out = model.set_output(transform="pandas").transform(frame)
+        assert out.columns.tolist() == [f"dbntransformer{i}" for i in range(4)]
 
 
 def test_verbose_says_a_line_for_each_layer_and_pass(

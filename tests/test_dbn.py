@@ -205,6 +205,78 @@ def test_an_interrupted_fit_goes_on_from_its_file_to_the_bit(tmp_path: Path, aft
     assert [len(history) for history in again.train_state.histories] == [2, 2]
 
 
+def test_resume_keeps_what_is_handed_up_and_takes_the_same_settings_again() -> None:
+    straight, broken = rbmx.DBN([12, 8, 6], seed=4), rbmx.DBN([12, 8, 6], seed=4)
+    straight.fit(data(), **SETTINGS, propagate="mean")
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(data(), **SETTINGS, propagate="mean", callbacks=[Stop(2)])
+    with pytest.raises(ValueError, match="propagate: expected 'mean', that of the run to go on with, got 'sample'"):
+        broken.fit(data(), **SETTINGS, propagate="sample", resume=True)
+    with pytest.raises(ValueError, match=r"optimizer: resume=True goes on with SGD\(lr=0.1"):
+        broken.fit(data(), lr=0.2, resume=True)
+    broken.fit(data(), **SETTINGS, resume=True)
+    assert_same(straight, broken)
+
+
+class End:
+    def on_epoch_end(self, trainer: Any, record: Any) -> None:
+        if trainer.params.n_visible == 12 and record.epoch == 1:
+            raise rbmx.StopTraining
+
+
+def test_resume_leaves_a_layer_that_a_callback_ended() -> None:
+    dbn = rbmx.DBN([12, 8, 6], seed=4)
+    with pytest.raises(KeyboardInterrupt):
+        dbn.fit(data(), **SETTINGS, callbacks=[End(), Stop(2)])
+    bottom = dbn.layers[0].weight.detach().clone()
+    dbn.fit(data(), resume=True)
+    assert torch.equal(dbn.layers[0].weight, bottom)
+    assert [len(history) for history in dbn.train_state.histories] == [1, 2]
+
+
+def test_a_fit_that_is_refused_leaves_the_state_of_the_one_before() -> None:
+    dbn = rbmx.DBN([12, 8, 6], seed=4)
+    dbn.fit(data(), **SETTINGS)
+    for broken in (lambda: dbn.fit(data(), propagate="smaple"), lambda: dbn.fit(data(), validation=data()[:, :3])):
+        with pytest.raises((ValueError, DataError)):
+            broken()
+    assert [state.epoch for state in dbn.train_state.states] == [2, 2]
+    dbn.fit(data(), epochs=3, resume=True)
+
+
+def test_validation_of_a_network_with_labels() -> None:
+    labels = data()[:, 0].astype(int)
+    dbn = rbmx.DBN([12, 8, 6], n_classes=2, seed=4)
+    records = dbn.fit(data(), labels, **SETTINGS, validation=(data(60), labels[:60]))
+    assert all(record.validation_free_energy is not None for history in records for record in history)
+
+
+def test_softmax_layers_hand_up_bits_and_long_chains_run() -> None:
+    dbn = rbmx.DBN([12, 8, 4], units=["bernoulli", "softmax(4)", "bernoulli"], seed=0)
+    dbn.fit(data(), epochs=2, lr=1e-6, batch_size=20)
+    assert dbn.layers[1].weight.abs().max() < 0.1  # where it began: 2 x 10 steps of 1e-6
+    assert rbmx.RBM(4, 3, visible="gaussian", seed=0).sample(2, steps=1500).shape == (2, 4)
+
+
+def test_a_state_dict_of_two_ways_loads_into_a_new_network() -> None:
+    dbn = rbmx.DBN([12, 8, 6], seed=4)
+    dbn.up_down(data(), epochs=1, lr=0.05)
+    fresh = rbmx.DBN([12, 8, 6], seed=5)
+    fresh.load_state_dict(dbn.state_dict())
+    assert_same(dbn, fresh)
+
+
+def test_tables_and_machines_go_in_too(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    dbn = rbmx.DBN([12, 8, 6], seed=4)
+    expected = dbn.transform(torch.from_numpy(data()).float())
+    torch.testing.assert_close(dbn.transform(pandas.DataFrame(data())), expected)
+    np.save(tmp_path / "rows.npy", data())
+    torch.testing.assert_close(dbn.transform(tmp_path / "rows.npy"), expected)
+    again = rbmx.DBN.from_layers(list(dbn.layers))
+    torch.testing.assert_close(again.transform(data()), expected)
+
+
 def test_a_file_holds_both_ways_and_everything_else(tmp_path: Path) -> None:
     dbn = rbmx.DBN([12, 8, 6], n_classes=2, seed=4)
     labels = data()[:, 0].astype(int)
@@ -289,6 +361,16 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         (lambda: plain.predict(data()), "learned no labels"),
         (lambda: plain.sample(3, label=1), "learned no labels"),
         (lambda: plain.sample(0), "n: expected 1 or more"),
+        (lambda: plain.fit(data(), per_layer=[{}, {"lr": -1}]), "per_layer: layer 1: lr: expected a positive number"),
+        (lambda: labelled.fit(data(), np.zeros(200, int), validation=data()), r"validation: expected \(data, labels\)"),
+        (lambda: plain.transform(data() * 255.0), "outside"),
+        (lambda: plain.transform(torch.full((2, 12), 7.0)), "v: row 0, column 0: value 7: bernoulli units take"),
+        (lambda: plain.transform(np.full((2, 12), np.nan)), "value nan is not a finite number"),
+        (lambda: plain.transform(torch.zeros(0, 12)), "with at least one row"),
+        (lambda: plain.sample(3, start=torch.zeros(2, 12)), "start: expected one row or n=3, got 2"),
+        (lambda: labelled.sample(3, mean=True), "mean: one layer alone ends at states"),
+        (lambda: plain.up_down(data(), engine="reference"), "engine: up-down does not know this setting"),
+        (lambda: plain.classifier(), "learned no labels"),
         (lambda: plain(torch.zeros(2, 5)), r"v: expected \(rows, 12\), got \(2, 5\)"),
         (lambda: plain.inverse_transform(torch.zeros(2, 5)), r"h: expected \(rows, 6\)"),
         (lambda: labelled.fit(data()), "labels: expected one for each row"),
@@ -300,5 +382,9 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
     ):
         with pytest.raises((ValueError, DataError), match=complaint):
             broken()
+    with pytest.raises(TypeError, match="sizes: expected a list of numbers of units, got 12"):
+        rbmx.DBN(12)
+    with pytest.raises(TypeError, match="n_classes: expected a whole number, got 'a'"):
+        rbmx.DBN([12, 8], n_classes="a")
     with pytest.raises(TypeError, match="epoch: no setting of training has this name"):
         plain.fit(data(), epoch=3)

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from rbmx import ops
+from rbmx.arguments import items, whole_number
 from rbmx.autoencoder import Autoencoder
+from rbmx.backends import as_array
 from rbmx.classifier import Classifier, Regressor
 from rbmx.data import Encoding
 from rbmx.data.labelled import as_labels, one_hot
+from rbmx.feed_forward import params_of
 from rbmx.layer import torch_seed
 from rbmx.likelihood import Estimate
 from rbmx.likelihood.bound import stack_lower_bound
@@ -25,11 +28,14 @@ from rbmx.params import RBMParams
 from rbmx.rbm import RBM
 from rbmx.rng import Key
 from rbmx.stack_checkpoint import StackCheckpoint, load_stack, save_stack
+from rbmx.states import require_states
 from rbmx.training import EpochRecord, TrainConfig
 from rbmx.training.ascent import Propagation, require_stack
 from rbmx.training.backprop import Network
+from rbmx.training.callbacks import require_callbacks
 from rbmx.training.greedy import StackState, layer_shapes, open_rows, train_stack
 from rbmx.training.up_down import Directions, UpDown
+from rbmx.units import UnitType, unit_type
 
 __all__ = ["DBN"]
 
@@ -68,9 +74,11 @@ class DBN(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.sizes, self.n_classes = tuple(sizes), n_classes
+        shapes = layer_shapes(sizes, units, n_classes)
+        self.sizes = tuple(whole_number("sizes", size) for size in sizes)
+        self.n_classes = None if n_classes is None else int(n_classes)
         self._units = units
-        self._seed = seed
+        self._seed = None if seed is None else whole_number("seed", seed)
         layers = [
             RBM(
                 shape.n_visible,
@@ -81,7 +89,7 @@ class DBN(nn.Module):
                 device=device,
                 dtype=dtype,
             )
-            for i, shape in enumerate(layer_shapes(sizes, units, n_classes))
+            for i, shape in enumerate(shapes)
         ]
         self.layers = nn.ModuleList(layers)
         self.recognition: nn.ModuleList | None = None
@@ -102,7 +110,14 @@ class DBN(nn.Module):
 
     @torch.no_grad()
     def transform(self, v: Any) -> Tensor:
-        """The same without gradients, any number of rows: the features of the top layer, (rows, sizes[-1])."""
+        """The same without gradients: the features of the top layer, (rows, sizes[-1]).
+
+        Args:
+            v: a tensor of states or of their means, or what fit takes: arrays, tables, CSR matrices, paths.
+
+        Raises:
+            ValueError, DataError: rows of another width, values that are no states, or none.
+        """
         return torch.cat([self.forward(part) for part in self._parts(v)])
 
     @torch.no_grad()
@@ -154,11 +169,14 @@ class DBN(nn.Module):
     def predict_log_proba(self, v: Any) -> Tensor:
         """log p(y | E[h_(L-1) | v]) by the top RBM, exact: the free energies of each class compared.
 
+        Args:
+            v: as in transform.
+
         Returns:
             (rows, n_classes), classes 0 to n_classes - 1.
 
         Raises:
-            ValueError: the network has no labels.
+            ValueError, DataError: the network has no labels, or as in transform.
         """
         self._require_labels()
         return torch.cat([self._log_classes(self._up(part)) for part in self._parts(v)])
@@ -179,8 +197,8 @@ class DBN(nn.Module):
 
     def score(self, v: Any, labels: Any) -> float:
         """The share of rows whose class is predicted right."""
-        expected = as_labels(labels, self._require_labels(), len(v))
-        return float((self.predict(v).cpu().numpy() == expected).mean())
+        found = self.predict(v).cpu().numpy()
+        return float((found == as_labels(labels, self._require_labels(), len(found))).mean())
 
     def _require_labels(self) -> int:
         if self.n_classes is None:
@@ -218,6 +236,8 @@ class DBN(nn.Module):
         """
         if n < 1:
             raise ValueError(f"n: expected 1 or more, got {n}")
+        if mean and len(self.layers) == 1:
+            raise ValueError("mean: one layer alone ends at states; take RBM.sample and visible_mean")
         key = self._key(seed)
         given = None if label is None else self._given(label, n)
         first = None if start is None else self._started(start, n, key.fold_in(1))
@@ -226,8 +246,6 @@ class DBN(nn.Module):
             if mean and i == 0:
                 return layer.visible_mean(states)
             states = layer.sample_visible(states, seed=key.fold_in(2 + i).seed)
-        if mean and len(self.layers) == 1:
-            raise ValueError("mean: one layer alone ends at states; take RBM.sample and visible_mean")
         return states
 
     def _given(self, label: int | Sequence[int], n: int) -> Tensor:
@@ -238,7 +256,11 @@ class DBN(nn.Module):
         return torch.from_numpy(np.concatenate([free, hot.astype(np.float32)], axis=1))
 
     def _started(self, start: Any, n: int, key: Key) -> Tensor:
-        states = self._as_rows(start).expand(n, self.sizes[0])
+        states = self._as_rows(start)
+        require_states(self._visible_unit, states, "start")
+        if states.ndim == 2 and len(states) not in (1, n):
+            raise ValueError(f"start: expected one row or n={n}, got {len(states)}")
+        states = states.expand(n, self.sizes[0])
         for i, layer in enumerate(self._ways_up):
             states = layer.sample_hidden(states, seed=key.fold_in(i).seed)
         if self.n_classes is None:
@@ -253,7 +275,7 @@ class DBN(nn.Module):
         data: Any,
         labels: Any = None,
         *,
-        propagate: Propagation = "sample",
+        propagate: Propagation | None = None,
         per_layer: Sequence[dict[str, Any]] = (),
         validation: Any = None,
         callbacks: Sequence[Any] = (),
@@ -267,12 +289,14 @@ class DBN(nn.Module):
         Args:
             data: as in RBM.fit, without missing entries.
             labels: int (rows,), 0 to n_classes - 1; needed where the network has labels.
-            propagate: what a layer hands up: "sample", states, the fast and exact path; "mean", real values.
+            propagate: what a layer hands up: "sample", states, the fast and exact path and the default; "mean", real
+                values.
             per_layer: for each layer from the data up a dict of settings of its own, {} for none.
-            validation, callbacks, progress: as in rbmx.train, for each layer in turn.
+            validation: as in rbmx.train, measured as each layer sees it; (data, labels) where labels are learned.
+            callbacks, progress: as in rbmx.train, for each layer in turn.
             seed: an int repeats exactly; None: the module's seed, or torch's generator.
             resume: go on where an interrupted or loaded network stopped, in whatever layer, to the bit, with the
-                settings of then; only `epochs` may be given.
+                settings of then except `epochs`; others given are an error. Layers that are finished stay as they are.
             settings: of all layers: epochs, batch_size, sampler, k, persistent, optimizer, lr, momentum, penalties,
                 weight_decay, schedule, centering ... as in RBM.fit.
 
@@ -288,28 +312,28 @@ class DBN(nn.Module):
             self._require_labels()
         if self.recognition is not None:
             raise ValueError("fit: up_down has given this network two ways; go on with up_down, or make a new one")
-        configs = self._resumed(settings, per_layer) if resume else self._settings(settings, per_layer, seed)
+        configs = self._settings(settings, per_layer, seed)
+        if resume:
+            configs = self._resumed(configs, settings, per_layer)
+        state = self.train_state if resume else StackState.initial(len(self.layers), propagate or "sample")
         params, native = self._shared(self.layers)
         dataset = open_rows(data, params, self.n_classes)
-        if not resume:
-            self.train_state = StackState.initial(len(params))
-        before = [len(history) for history in self.train_state.histories]
-        self._configs, self._encoding = list(configs), dataset.encoding
+        before = [len(history) for history in state.histories]
         try:
             train_stack(
                 params,
                 dataset,
                 configs,
-                propagate=propagate,
+                propagate=propagate or state.propagate,
                 labels=labels,
-                state=self.train_state,
+                state=state,
                 validation=validation,
-                callbacks=callbacks,
+                callbacks=[*require_callbacks(callbacks), _Begun(self, state, configs, dataset.encoding)],
                 progress=progress,
             )
         finally:
             self._take_back(self.layers, params, native)
-        return [history[n:] for history, n in zip(self.train_state.histories, before, strict=True)]
+        return [history[n:] for history, n in zip(state.histories, before, strict=True)]
 
     def up_down(
         self,
@@ -339,7 +363,7 @@ class DBN(nn.Module):
             if labels is None:
                 raise ValueError(f"labels: expected one for each row, the network has n_classes={self.n_classes}")
             self._require_labels()
-        config = TrainConfig.of(seed=self._fit_seed(seed), centering=0.0, **settings)
+        config = TrainConfig.of(**{"seed": self._fit_seed(seed), **settings})
         config = replace(config, seed=Key(config.seed).fold_in(len(self.up_down_history)).seed)
         params, native = self._shared(self.layers)
         dataset = open_rows(data, params, self.n_classes)
@@ -365,19 +389,31 @@ class DBN(nn.Module):
     def _settings(
         self, common: dict[str, Any], per_layer: Sequence[dict[str, Any]], seed: int | None
     ) -> list[TrainConfig]:
-        if per_layer and len(per_layer) != len(self.layers):
+        if per_layer and len(items("per_layer", per_layer, "dicts")) != len(self.layers):
             raise ValueError(f"per_layer: expected a dict for each of {len(self.layers)} layers, got {len(per_layer)}")
         key = Key(self._fit_seed(seed))
-        own = per_layer or [{}] * len(self.layers)
-        return [TrainConfig.of(**{"seed": key.fold_in(i).seed, **common, **own[i]}) for i in range(len(self.layers))]
+        configs = []
+        for i, own in enumerate(per_layer or [{}] * len(self.layers)):
+            try:
+                configs.append(TrainConfig.of(**{"seed": key.fold_in(i).seed, **common, **own}))
+            except (TypeError, ValueError) as error:
+                if own:
+                    raise type(error)(f"per_layer: layer {i}: {error}") from None
+                raise
+        return configs
 
-    def _resumed(self, settings: dict[str, Any], per_layer: Sequence[dict[str, Any]]) -> list[TrainConfig]:
+    def _resumed(
+        self, asked: Sequence[TrainConfig], common: dict[str, Any], per_layer: Sequence[dict[str, Any]]
+    ) -> list[TrainConfig]:
+        """The settings of the last fit, with more epochs where they are given."""
         kept = [config for config in self._configs if config is not None]
         if len(kept) != len(self.layers):
             raise ValueError("resume: expected a network that was fitted, or loaded with its training state")
-        if per_layer or set(settings) - {"epochs"}:
-            raise ValueError("resume: the settings of the last fit hold; only epochs can be given")
-        return [replace(config, **settings) for config in kept]
+        configs = []
+        for last, new, own in zip(kept, asked, per_layer or [{}] * len(kept), strict=True):
+            epochs = new.epochs if "epochs" in {**common, **own} else last.epochs
+            configs.append(last.resumed(replace(new, seed=last.seed, epochs=epochs)))
+        return configs
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:
@@ -435,11 +471,13 @@ class DBN(nn.Module):
         down = model.network()
         return model.load_network(Network([*Network.from_stack(ups).layers, *down.layers[len(ups) :]]))
 
-    def classifier(self, n_classes: int, *, seed: int | None = None) -> Classifier:
+    def classifier(self, n_classes: int | None = None, *, seed: int | None = None) -> Classifier:
         """The way up, its parameters copied, with a softmax of `n_classes` on top that is yet to be trained.
 
-        Labels that the network learned itself (predict) are left out.
+        Labels that the network learned itself (predict) are left out; None: as many classes as it has.
         """
+        if n_classes is None:
+            n_classes = self._require_labels()
         return Classifier.from_layers(self._without_labels()[0], n_classes, seed=seed).to(self.top.weight)
 
     def regressor(self, n_outputs: int = 1, *, seed: int | None = None) -> Regressor:
@@ -476,6 +514,8 @@ class DBN(nn.Module):
                 self.train_state.states,
                 self._configs,
                 [*self.train_state.histories, self.up_down_history],
+                self.train_state.finished,
+                self.train_state.propagate,
                 self._encoding,
                 {"seed": json.dumps(self._seed)},
             ),
@@ -491,7 +531,8 @@ class DBN(nn.Module):
             network.recognition = _copies(network.layers[:-1])
             network._take_back(network.recognition, kept.recognition, native=False)
         *histories, network.up_down_history = ([*history] for history in kept.histories)
-        network.train_state = StackState(list(kept.states), histories)
+        propagate: Any = kept.propagate
+        network.train_state = StackState(list(kept.states), histories, list(kept.finished), propagate)
         network._configs = list(kept.configs)
         network._encoding = kept.encoding
         return network
@@ -499,18 +540,19 @@ class DBN(nn.Module):
     @classmethod
     def from_layers(
         cls,
-        layers: Sequence[RBMParams],
+        layers: Sequence[RBMParams | RBM],
         *,
         n_classes: int | None = None,
         seed: int | None = None,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> DBN:
-        """The network of machines that were trained elsewhere (rbmx.training.greedy, rbmx.jobs), copied.
+        """The network of machines that were trained elsewhere (as RBMs, by rbmx.training.greedy or rbmx.jobs), copied.
 
         Raises:
             ValueError: layers that do not fit one another.
         """
+        layers = params_of(layers)
         require_stack(layers, n_classes)
         sizes = [layer.n_visible for layer in layers] + [layers[-1].n_hidden]
         units = [layer.visible for layer in layers] + [layers[-1].hidden]
@@ -522,12 +564,33 @@ class DBN(nn.Module):
         network._take_back(network.layers, layers, native=False)
         return network
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """The ways up that an up_down made are taken with the rest."""
+        if self.recognition is None and any(name.startswith(f"{prefix}recognition.") for name in state_dict):
+            self.recognition = _copies(self.layers[:-1])
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
     # borders
 
     def _parts(self, v: Any) -> Iterator[Tensor]:
+        """States, a part of the rows at a time."""
+        if not isinstance(v, Tensor):
+            params = [layer._params_copy() for layer in self._machines]
+            for _, block in open_rows(v, params, self.n_classes).blocks():
+                yield self._as_tensor(as_array(block))
+            return
         rows = self._as_rows(v)
+        if rows.ndim != 2 or not len(rows):
+            raise ValueError(f"v: expected (rows, {self.sizes[0]}) with at least one row, got {tuple(rows.shape)}")
+        require_states(self._visible_unit, rows, "v")
         for start in range(0, len(rows), ROWS):
             yield rows[start : start + ROWS]
+
+    @property
+    def _visible_unit(self) -> UnitType:
+        """Of the data."""
+        shape = layer_shapes(self.sizes, self._units)[0]
+        return unit_type(shape.visible, shape.n_visible)
 
     def _as_rows(self, v: Any) -> Tensor:
         rows = self._as_tensor(v)
@@ -542,6 +605,18 @@ class DBN(nn.Module):
         """An int seed as it is, else a key that is never used again."""
         key: Key = self.top._key(seed)
         return key
+
+
+class _Begun:
+    """Puts state and settings on the module when training begins: what is refused before leaves the earlier ones."""
+
+    def __init__(self, network: DBN, state: StackState, configs: Sequence[TrainConfig], encoding: Encoding) -> None:
+        self.network, self.state, self.configs, self.encoding = network, state, configs, encoding
+
+    def on_train_start(self, trainer: Any) -> None:
+        """Of any layer."""
+        self.network.train_state, self.network._encoding = self.state, self.encoding
+        self.network._configs = list(self.configs)
 
 
 def _machines(layers: nn.ModuleList) -> list[RBM]:

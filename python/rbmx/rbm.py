@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from rbmx.training import EpochRecord, TrainConfig, TrainState, train
 from rbmx.training.callbacks import require_callbacks
 from rbmx.training.optimizers import Optimizer
 from rbmx.training.penalties import Penalty
-from rbmx.training.schedules import Forgotten, Schedule
+from rbmx.training.schedules import Schedule
 
 __all__ = ["RBM"]
 
@@ -237,15 +236,7 @@ class RBM(RBMScorer):
         last = self._config
         if self.train_state is None or last is None:
             raise ValueError("resume: expected a module that was fitted or loaded with its training state")
-        last = replace(last, epochs=asked.epochs)
-        if isinstance(last.schedule, Forgotten) and asked.schedule is not None:
-            last = replace(last, schedule=asked.schedule)
-        default = TrainConfig()
-        for field in fields(TrainConfig):
-            wanted, kept = getattr(asked, field.name), getattr(last, field.name)
-            if wanted not in (kept, getattr(default, field.name)):
-                raise ValueError(f"{field.name}: resume=True goes on with {kept}, got {wanted}; leave it out")
-        return last
+        return last.resumed(asked)
 
     def _fit_seed(self, seed: int | None) -> int:
         if seed is not None:

@@ -36,6 +36,7 @@ class StackCheckpoint:
         states: to go on training from, None for a layer that was not begun.
         configs: settings, None for a layer that was not begun.
         histories: the epochs, and behind those of the layers the ones of up_down.
+        finished, propagate: as of a StackState.
         encoding: how raw data become visible units.
         extra: further facts, text to text.
         arrays: further arrays, under names with a "/" that are none of the file's own: the net of a job over shards.
@@ -47,6 +48,8 @@ class StackCheckpoint:
     states: Sequence[TrainState | None] = ()
     configs: Sequence[TrainConfig | None] = ()
     histories: Sequence[Sequence[EpochRecord]] = ()
+    finished: Sequence[int] = ()
+    propagate: str = "sample"
     encoding: Encoding | None = None
     extra: dict[str, str] = field(default_factory=dict)
     arrays: Tensors = field(default_factory=dict)
@@ -68,6 +71,8 @@ def save_stack(path: str | os.PathLike[str], checkpoint: StackCheckpoint) -> Non
         "states": [None if state is None else state.counters() for state in checkpoint.states],
         "configs": [None if config is None else config.to_dict() for config in checkpoint.configs],
         "histories": [[record.to_json() for record in history] for history in checkpoint.histories],
+        "finished": list(checkpoint.finished),
+        "propagate": checkpoint.propagate,
         "extra": checkpoint.extra,
     }
     if checkpoint.encoding is not None:
@@ -106,6 +111,8 @@ def load_stack(path: str | os.PathLike[str]) -> StackCheckpoint:
             [_state(i, counters, tensors) for i, counters in enumerate(about["states"])],
             [None if config is None else TrainConfig.from_dict(config) for config in about["configs"]],
             [[record_from_json(record) for record in history] for history in about["histories"]],
+            about["finished"],
+            about["propagate"],
             Encoding.from_json(about["encoding"]) if "encoding" in about else None,
             about["extra"],
             {name: array for name, array in tensors.items() if name.split("/")[0] not in PARTS},

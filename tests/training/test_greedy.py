@@ -65,6 +65,7 @@ def test_resume_in_the_middle_of_a_stack_to_the_bit(epochs: int) -> None:
     assert rest is state
     for kept in (rest, whole):
         assert [own.epoch for own in kept.states if own is not None] == [3, 3, 3]
+        assert kept.finished == [3, 3, 3]
         assert [[record.epoch for record in history] for history in kept.histories] == [[1, 2, 3]] * 3
 
 

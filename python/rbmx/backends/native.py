@@ -225,12 +225,14 @@ class NativeBackend:
         """v after `steps` times h ~ p(h | v), v ~ p(v | h); of binary units bits from the first sample on."""
         if steps < 0:
             raise ValueError(f"steps: expected 0 or more, got {steps}")
-        if not (isinstance(visible, PackedBits) and is_binary(params)):
-            if steps == 0:
-                return PackedBits.pack(as_array(visible)) if params.visible_unit.binary else visible
+        while steps and not (isinstance(visible, PackedBits) and is_binary(params)):
             hidden = self.sample_hidden(params, visible, key, first_row, first_step)
             visible = self.sample_visible(params, hidden, key, first_row, first_step)
-            return self.gibbs(params, visible, steps - 1, key, first_row, first_step + 1)
+            steps, first_step = steps - 1, first_step + 1
+        if not isinstance(visible, PackedBits):
+            return PackedBits.pack(visible) if params.visible_unit.binary else visible
+        if steps == 0:
+            return visible
         words = visible.words.copy()
         _core.gibbs(
             *_arrays(params),

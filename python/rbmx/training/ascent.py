@@ -78,7 +78,7 @@ def ascended(
         return dataset
     source = Ascent(dataset, layers, mode=mode, seed=seed, engine=engine)
     # one block of means may be all zeros and ones by rounding: they are real values all the same
-    bits = mode == "sample" and layers[-1].hidden == "bernoulli"
+    bits = mode == "sample" and layers[-1].hidden_unit.binary
     return Dataset(source, Encoding() if bits else Encoding(unbounded=True))
 
 

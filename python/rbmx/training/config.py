@@ -137,6 +137,22 @@ class TrainConfig:
             **others,
         )
 
+    def resumed(self, asked: TrainConfig) -> TrainConfig:
+        """These settings, of a run to go on with, for the epochs asked for, with a function that no file could hold.
+
+        Raises:
+            ValueError: another setting is asked for.
+        """
+        last = replace(self, epochs=asked.epochs)
+        if isinstance(last.schedule, Forgotten) and asked.schedule is not None:
+            last = replace(last, schedule=asked.schedule)
+        default = TrainConfig()
+        for field_ in dataclasses.fields(TrainConfig):
+            wanted, kept = getattr(asked, field_.name), getattr(last, field_.name)
+            if wanted not in (kept, getattr(default, field_.name)):
+                raise ValueError(f"{field_.name}: resume=True goes on with {kept}, got {wanted}; leave it out")
+        return last
+
     def with_centering(self, *, native: bool, state_has_offsets: bool | None = None) -> TrainConfig:
         """The same settings with centering=None decided.
 

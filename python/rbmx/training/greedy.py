@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rbmx.arguments import items, whole_number
 from rbmx.data import Dataset, open_source
 from rbmx.data.labelled import as_labels, labelled
 from rbmx.errors import DataError
@@ -34,15 +36,24 @@ class StackState:
     Attributes:
         states: of each layer from the data up, None of one that was not begun.
         histories: all epochs of each.
+        finished: the epochs that were asked for when each came to its end, by them or by a callback; 0: it did not.
+        propagate: what the layers hand up.
     """
 
     states: list[TrainState | None]
     histories: list[list[EpochRecord]]
+    finished: list[int]
+    propagate: Propagation = "sample"
 
     @classmethod
-    def initial(cls, n_layers: int) -> StackState:
+    def initial(cls, n_layers: int, propagate: Propagation = "sample") -> StackState:
         """Of a stack that was not begun."""
-        return cls([None] * n_layers, [[] for _ in range(n_layers)])
+        return cls([None] * n_layers, [[] for _ in range(n_layers)], [0] * n_layers, propagate)
+
+    @property
+    def begun(self) -> bool:
+        """Whether any layer was."""
+        return any(state is not None for state in self.states)
 
 
 def stack_units(sizes: Sequence[int], units: str | Sequence[str] | None = None) -> list[str]:
@@ -55,7 +66,7 @@ def stack_units(sizes: Sequence[int], units: str | Sequence[str] | None = None) 
     Raises:
         ValueError: fewer than two sizes, or another number of specs.
     """
-    if len(sizes) < 2:
+    if len(items("sizes", sizes, "numbers of units")) < 2:
         raise ValueError(f"sizes: expected the units of two levels or more, got {list(sizes)}")
     if units is None or isinstance(units, str):
         return [units or "bernoulli", *["bernoulli"] * (len(sizes) - 1)]
@@ -114,7 +125,7 @@ def initial_stack(
 
 def beside_labels(units: str, n_units: int, n_classes: int) -> str:
     """The spec of a layer of `units` with a softmax of `n_classes` behind."""
-    if n_classes < 2:
+    if whole_number("n_classes", n_classes) < 2:
         raise ValueError(f"n_classes: expected 2 or more, got {n_classes}")
     unit = unit_type(units, n_units)
     blocks = unit.name if isinstance(unit, Mixed) else f"{unit.name}*{n_units // unit.group}"
@@ -145,8 +156,9 @@ def train_stack(
         propagate: what a layer hands up: "sample": states, which are bits of Bernoulli units, the fast and exact path;
             "mean": real values.
         labels: int (rows,), learned together with the states below the top layer.
-        state: of an earlier call with the same settings, to go on from; layers that are done are left as they are.
-        validation: as in rbmx.train; without labels.
+        state: of an earlier call with the same settings, to go on from; layers that are finished are left as they are,
+            unless more epochs are asked for now.
+        validation: as in rbmx.train; (data, labels) where labels are given.
         callbacks: for each layer in turn.
         progress: a bar for each layer on stderr; None: where stderr is a terminal.
 
@@ -161,23 +173,26 @@ def train_stack(
         raise ValueError(f"configs: expected settings for each of {len(layers)} layers, got {len(configs)}")
     n_classes = classes_of(layers) if labels is not None else None
     require_stack(layers, n_classes)
-    state = StackState.initial(len(layers)) if state is None else state
+    state = StackState.initial(len(layers), propagate) if state is None else state
     if len(state.states) != len(layers):
         raise ValueError(f"state: expected one of {len(layers)} layers, got {len(state.states)}")
+    if state.begun and state.propagate != propagate:
+        raise ValueError(f"propagate: expected {state.propagate!r}, that of the run to go on with, got {propagate!r}")
     dataset = open_rows(data, layers, n_classes)
     if labels is not None and n_classes is not None:
         labels = as_labels(labels, n_classes, dataset.n_rows)
     ascended(dataset, [], mode=propagate, seed=0)  # a mode that there is not is an error before any work
-    held_out = None if validation is None else open_rows(validation, layers, n_classes)
+    held_out, held_labels = _open_validation(validation, layers, n_classes)
     show = sys.stderr.isatty() if progress is None else progress
     for i, (layer, config) in enumerate(zip(layers, configs, strict=True)):
         own = state.states[i]
-        if own is not None and own.epoch >= config.epochs:
+        if own is not None and state.finished[i] >= config.epochs:
             continue
         below = ascended(dataset, layers[:i], mode=propagate, seed=config.seed)
         seen = None if held_out is None else ascended(held_out, layers[:i], mode=propagate, seed=config.seed)
         if n_classes is not None and i == len(layers) - 1:
-            below, seen = labelled(below, labels, n_classes), None
+            below = labelled(below, labels, n_classes)
+            seen = None if seen is None else labelled(seen, held_labels, n_classes)
         bar = [ProgressBar(f"layer {i + 1}/{len(layers)}")] if show else []
         trainer = Trainer(
             layer,
@@ -194,7 +209,19 @@ def train_stack(
         finally:
             state.states[i] = trainer.state
             state.histories[i] += trainer.history
+            state.finished[i] = config.epochs if trainer.finished else 0
     return state
+
+
+def _open_validation(
+    validation: Any, layers: Sequence[RBMParams], n_classes: int | None
+) -> tuple[Dataset | None, NDArray[np.int64] | None]:
+    if validation is None or n_classes is None:
+        return None if validation is None else open_rows(validation, layers), None
+    if not (isinstance(validation, tuple) and len(validation) == 2):
+        raise ValueError("validation: expected (data, labels), for the top layer learns labels")
+    dataset = open_rows(validation[0], layers, n_classes)
+    return dataset, as_labels(validation[1], n_classes, dataset.n_rows)
 
 
 def classes_of(layers: Sequence[RBMParams]) -> int:

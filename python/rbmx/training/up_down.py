@@ -100,7 +100,7 @@ class UpDown:
         self.history: list[EpochRecord] = []
         self.finished = False
         key = Key(config.seed).fold_in(Purpose.UP_DOWN)
-        self._key = key
+        self._key = key.fold_in(Purpose.TRAINING)
         self._feed = Feed(
             self.dataset,
             batch_size=config.batch_size,
@@ -224,15 +224,20 @@ class UpDown:
         up: Rows = self._monitor
         for layer in self.stack.recognition:
             up = backend_for(layer).hidden_mean(layer, up)
-        down, states = up, up
-        if self.n_classes is not None:
-            even = np.full((len(up), self.n_classes), 1 / self.n_classes, np.float32)
-            states = _beside(as_array(up), even)
-        energy = float(backend_for(self.stack.top).free_energy(self.stack.top, states).mean())
+        energy, down = self._free_energy(up), up
         for layer in reversed(self.stack.generative):
             down = backend_for(layer).visible_mean(layer, down)
         error = as_array(self._monitor) - as_array(down)
         return float(np.mean(error * error, dtype=np.float64)), energy
+
+    def _free_energy(self, states: Rows) -> float:
+        """Mean F of the top machine, its labels summed out."""
+        top = self.stack.top
+        if self.n_classes is None:
+            return float(backend_for(top).free_energy(top, states).mean())
+        each = [np.broadcast_to(hot, (len(states), self.n_classes)) for hot in np.eye(self.n_classes, dtype=np.float32)]
+        energies = [backend_for(top).free_energy(top, _beside(as_array(states), hot)) for hot in each]
+        return float(-np.logaddexp.reduce(np.negative(energies), axis=0).mean())
 
     def _call(self, method: str, *arguments: Any) -> None:
         for callback in self._callbacks:
@@ -288,5 +293,9 @@ def _check(stack: Directions, config: TrainConfig) -> None:
         raise ValueError(f"sampler: up-down takes CD(k) or PCD(k), got {config.sampler}")
     if not isinstance(config.optimizer, SGD) or config.optimizer.nesterov:
         raise ValueError(f"optimizer: up-down takes SGD(lr, momentum), got {config.optimizer}")
+    default = TrainConfig()
+    for name in ("engine", "reproducible", "visible_bias", "clamped_steps", "centering"):
+        if getattr(config, name) != getattr(default, name):
+            raise ValueError(f"{name}: up-down does not know this setting, got {getattr(config, name)!r}")
     if not all(isinstance(penalty, L2) for penalty in config.penalties):
         raise ValueError(f"penalties: up-down takes L2, got {list(config.penalties)}")

@@ -49,7 +49,8 @@ BELOW["feed_forward"] = BELOW["sampling"] | {"sampling", "tuning"}
 BELOW["autoencoder"] = BELOW["classifier"] = BELOW["feed_forward"] | {"feed_forward"}
 BELOW["encoded"] = BELOW["tuning"] | {"tuning"}
 BELOW["denoising"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "encoded"}
-BELOW["dbn"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "rbm", "stack_checkpoint"}
+BELOW["stack"] = BELOW["rbm"] | {"rbm"}
+BELOW["dbn"] = BELOW["stack"] | BELOW["autoencoder"] | {"autoencoder", "classifier", "stack", "stack_checkpoint"}
 BELOW["classrbm"] = BELOW["rbm"] | {"rbm"}
 BELOW["interchange"] = {"files"}
 BELOW["loading"] = {"errors"}  # and, by the name in a file, the module of its class

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from rbmx.backends import backend_for
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
+from rbmx.training import backprop
 from rbmx.training.backprop import LOSSES, Affine, Network, flattened
 
 RNG = np.random.default_rng(0)
@@ -195,3 +197,20 @@ def test_what_does_not_fit_is_refused(machine: Callable[..., RBMParams]) -> None
         Network.from_stack([machine(6, 4, visible="spin")])
     with pytest.raises(ValueError, match="layers: expected one machine or more, got none"):
         Network.from_stack([])
+
+
+def test_only_a_reproducible_net_takes_canonical_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so do its copies; the sums are the same to float32."""
+    plain, taken = net("sigmoid", dtype=np.float32, sizes=(5, 4, 5)), []
+    kept = replace(plain, reproducible=True)
+    canonical = backprop.product
+    monkeypatch.setattr(backprop, "product", lambda a, b: taken.append(a.shape) or canonical(a, b))
+    x = RNG.random((7, 5))
+    loss, gradient = plain.loss_and_gradient(x, x)
+    assert not taken
+    for same in (kept, kept.copy(), kept.unflat(kept.flat())):
+        taken.clear()
+        other_loss, other = same.loss_and_gradient(x, x)
+        assert len(taken) == 5  # two layers forward, two gradients of weights, one delta handed down
+        assert other_loss == pytest.approx(loss, rel=1e-5)
+        np.testing.assert_allclose(flattened(other), flattened(gradient), rtol=1e-4, atol=1e-5)

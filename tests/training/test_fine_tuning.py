@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 from typing import Any
 
@@ -221,3 +222,44 @@ def test_flattened_gradients_stand_where_flat_parameters_stand() -> None:
     loss, gradient = network.loss_and_gradient(X, X)
     there = network.unflat(network.flat() - 1e-6 * flattened(gradient))
     assert there.loss(X, X) < loss
+
+
+class Recorder(Callback):
+    """Keeps the parameters of each epoch, and raises at a call."""
+
+    def __init__(self, at: int, error: type[BaseException], *, in_batches: bool) -> None:
+        self.at, self.error, self.in_batches, self.calls = at, error, in_batches, 0
+        self.vectors: list[np.ndarray] = []
+
+    def on_batches(self, trainer: Any, rows_done: int, rows_total: int | None) -> None:
+        self.calls += 1
+        if self.in_batches and self.calls == self.at:
+            self.tried = trainer.learner.flat()
+            raise self.error
+
+    def on_epoch_end(self, trainer: Any, record: Any) -> None:
+        self.vectors.append(trainer.learner.flat())
+        if not self.in_batches and len(self.vectors) == self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "cg"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StopTraining])
+def test_a_search_that_is_cut_short_ends_where_its_last_line_did(method: str, error: type[BaseException]) -> None:
+    network, watch = net(dtype=np.float64), Recorder(8, error, in_batches=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        fine_tune(network, X, optimizer=method, epochs=50, callbacks=[watch])
+    assert watch.vectors
+    assert not np.array_equal(watch.tried, watch.vectors[-1])
+    np.testing.assert_array_equal(network.flat(), watch.vectors[-1])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StopTraining])
+def test_patience_has_its_best_epoch_whatever_the_callback_of_another_raises(error: type[BaseException]) -> None:
+    """The epoch in which the callback raises is the best so far."""
+    network, watch = net(), Recorder(3, error, in_batches=False)
+    later = Recorder(9, error, in_batches=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        fine_tune(network, X, epochs=5, validation=X, patience=2, callbacks=[watch, later])
+    np.testing.assert_array_equal(network.flat(), watch.vectors[2])
+    assert len(later.vectors) == (3 if error is StopTraining else 2)  # who comes after an asked end hears of the epoch

@@ -6,7 +6,7 @@ Le, Ngiam, Coates, Lahiri, Prochnow and Ng, "On optimization methods for deep le
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,12 @@ def shard_gradient(job: GradientJob, given: Given) -> Arrays:
             f"cut by rbmx shard --block-rows {BLOCK_ROWS}"
         )
     labels = labels_of(given, job.network.n_out) if job.loss == "nll" else None
+    network = replace(job.network, reproducible=True)
     total, loss = np.zeros(job.network.flat().shape, np.int64), 0
     for start in range(0, len(given.rows), BLOCK_ROWS):
         rows = as_array(given.rows[start : start + BLOCK_ROWS])
         target = rows if labels is None else labels[start : start + BLOCK_ROWS]
-        value, gradient = job.network.loss_and_gradient(rows, target, job.loss)
+        value, gradient = network.loss_and_gradient(rows, target, job.loss)
         sums = flattened(gradient)
         if not (np.isfinite(value) and np.abs(sums).max() < LARGEST):
             raise ValueError(f"{given.where}: sums over {len(rows)} rows passed {LARGEST:g} (loss {value:g})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def tune(
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an error
             fine_tune(
-                network,
+                replace(network, reproducible=True),  # the same arrays
                 rows,
                 targets,
                 loss=loss,

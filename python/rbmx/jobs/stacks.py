@@ -258,7 +258,7 @@ class _Monitor:
     def _loss(self, job: StackRound, rows: Rows, labels: NDArray[np.int64] | None) -> float:
         if job.network is not None and job.tuning is not None:
             target = rows if labels is None else labels
-            return job.network.loss(rows, target, str(job.tuning.loss)) / len(rows)
+            return replace(job.network, reproducible=True).loss(rows, target, str(job.tuning.loss)) / len(rows)
         states = rows
         pairs = [(layer, backend_for(layer, job.settings.config.engine, reproducible=True)) for layer in job.layers]
         for layer, backend in pairs:

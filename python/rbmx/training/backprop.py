@@ -104,10 +104,6 @@ class Affine:
         weight = np.ascontiguousarray((layer.weight * deviation).T)
         return cls(weight, layer.visible_bias * deviation, activation)
 
-    def net_input(self, x: Array) -> Array:
-        """W x + b of each row, (rows, n_out)."""
-        return np.asarray(_product(x, self.weight.T) + self.bias)
-
     def activate(self, net_input: Array) -> Array:
         """f of net inputs, which are left as they are."""
         if self.activation == "sigmoid":
@@ -132,9 +128,12 @@ class Network:
 
     Attributes:
         layers: from input to output, of one dtype.
+        reproducible: float32 products in canonical order, the same bytes on any number of threads and any processor,
+            as tasks on a cluster need; else those of BLAS, which are faster for small minibatches.
     """
 
     layers: Sequence[Affine]
+    reproducible: bool = False
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -182,7 +181,7 @@ class Network:
 
     def copy(self) -> Network:
         """The same numbers in memory of their own."""
-        return Network([replace(a, weight=a.weight.copy(), bias=a.bias.copy()) for a in self.layers])
+        return replace(self, layers=[replace(a, weight=a.weight.copy(), bias=a.bias.copy()) for a in self.layers])
 
     def forward(self, x: Rows | Array) -> Array:
         """The output for each row, (rows, n_out).
@@ -218,9 +217,9 @@ class Network:
         delta = self._delta(outputs[-1], wanted, loss)
         gradient: Gradient = []
         for i in reversed(range(len(self.layers))):
-            gradient.append((_product(delta.T, outputs[i]), delta.sum(axis=0)))
+            gradient.append((self._product(delta.T, outputs[i]), delta.sum(axis=0)))
             if i > 0:
-                delta = _product(delta, self.layers[i].weight) * self.layers[i - 1].slope(outputs[i])
+                delta = self._product(delta, self.layers[i].weight) * self.layers[i - 1].slope(outputs[i])
         return total, gradient[::-1]
 
     def flat(self) -> NDArray[np.float64]:
@@ -238,16 +237,20 @@ class Network:
             weight = vector[start:middle].reshape(layer.weight.shape).astype(layer.weight.dtype)
             layers.append(Affine(weight, vector[middle:stop].astype(layer.bias.dtype), layer.activation))
             start = stop
-        return Network(layers)
+        return replace(self, layers=layers)
 
     def _pass(self, x: Rows | Array) -> tuple[Array, list[Array]]:
         """The last net input, and the rows with the output of each layer."""
         rows = self._real(x, "x", self.n_in)
         outputs = [rows]
         for layer in self.layers:
-            net_input = layer.net_input(outputs[-1])
+            net_input = self._product(outputs[-1], layer.weight.T) + layer.bias
             outputs.append(layer.activate(net_input))
         return net_input, outputs
+
+    def _product(self, a: Array, b: Array) -> Array:
+        canonical = self.reproducible and a.dtype == b.dtype == np.float32
+        return product(a, b) if canonical else np.asarray(a @ b)
 
     def _real(self, values: Any, name: str, width: int) -> Array:
         rows: NDArray[Any] = values.unpack() if isinstance(values, PackedBits) else np.asarray(values)
@@ -288,11 +291,6 @@ class Network:
         if loss == "cross_entropy":
             return np.asarray(output - target)
         return np.asarray(2 * (output - target) * self.layers[-1].slope(output))
-
-
-def _product(a: Array, b: Array) -> Array:
-    """a b, in float32 in the canonical order: the same bytes on any number of threads and any processor."""
-    return product(a, b) if a.dtype == b.dtype == np.float32 else np.asarray(a @ b)
 
 
 def flattened(parts: Gradient) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Fine-tuning in NumPy: the same epochs as torch's nets, byte-repeatable for one number of threads."""
+"""Fine-tuning in NumPy: the same epochs as torch's nets, byte-repeatable."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def fine_tune(
     progress: bool | None = None,
     **settings: Any,
 ) -> list[TuningRecord]:
-    """Tune a net in place, in NumPy: the same bytes from the same seed, in float64 for one number of BLAS threads.
+    """Tune a net in place, in NumPy: the same bytes from the same seed for one number of BLAS threads.
+
+    A float32 net that is `reproducible` has them for any number of threads and on any processor.
 
     Args:
         network: changed in place.

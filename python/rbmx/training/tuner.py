@@ -97,7 +97,7 @@ class Learner(Protocol):
 
     @property
     def lr(self) -> float:
-        """The rate, before a schedule."""
+        """The rate at present, before a schedule."""
         ...
 
     @property
@@ -168,9 +168,10 @@ class FineTuner:
         )
         show = sys.stderr.isatty() if progress is None else progress
         self._callbacks = [
+            # first, so that it has the best parameters whatever the callbacks of others raise
+            *([] if config.patience is None else [_BackToBest("validation_loss", config.patience)]),
             *require_callbacks(callbacks),
             *([ProgressBar()] if show else []),
-            *([] if config.patience is None else [_BackToBest("validation_loss", config.patience)]),
         ]
 
     @property
@@ -207,6 +208,7 @@ class FineTuner:
 
     def _run_epoch(self, epoch: int) -> None:
         before, factor = self.learner.flat(), self.config.factor(epoch)
+        rate = self.learner.lr * factor
         started, rows = time.perf_counter(), 0
         for window in self._feed.windows(epoch):
             self.learner.take(window)
@@ -217,7 +219,6 @@ class FineTuner:
                 self._call("on_batches", rows, self.dataset.n_rows)
         loss = self.learner.take_loss() / max(rows, 1)
         seconds = time.perf_counter() - started
-        rate = self.learner.lr * factor
         if not math.isfinite(loss):
             self.learner.set_flat(before)
             raise DivergedError(f"loss {loss} in epoch {epoch + 1} at learning rate {rate:g}; lower it")
@@ -227,6 +228,7 @@ class FineTuner:
         """All rows in natural order for each evaluation, in blocks: memory is bounded by a block's activations."""
         decay = self.config.weight_decay * self.learner.decaying()
         visited, started = 0, time.perf_counter()
+        reached = self.learner.flat()
 
         def mean(vector: Vector) -> tuple[float, Vector]:
             nonlocal visited
@@ -244,16 +246,18 @@ class FineTuner:
             return total / rows + float(decay @ vector**2) / 2, gradient / rows + decay * vector
 
         def accepted(iteration: int, vector: Vector, value: float) -> None:
-            nonlocal visited, started
+            nonlocal visited, started, reached
             self.learner.set_flat(vector)
+            reached = vector
             loss = value - float(decay @ vector**2) / 2
             self._record(iteration, visited, time.perf_counter() - started, 0.0, loss)
             visited, started = 0, time.perf_counter()
 
-        found = minimize(
-            mean, self.learner.flat(), method=self.config.method, iterations=self.config.epochs, callback=accepted
-        )
-        self.learner.set_flat(found.vector)
+        try:
+            found = minimize(mean, reached, method=self.config.method, iterations=self.config.epochs, callback=accepted)
+            reached = found.vector
+        finally:  # an interrupt in a line search leaves the net where the last line ended
+            self.learner.set_flat(reached)
 
     def _record(self, epoch: int, rows: int, seconds: float, rate: float, loss: float) -> None:
         measured = self.learner.validate() or (None, None)
@@ -261,10 +265,17 @@ class FineTuner:
         self._call("on_epoch_end", self.history[-1])
 
     def _call(self, method: str, *arguments: Any) -> None:
+        """Tell all callbacks; the one that asks for an end gets it after the others have heard as well."""
+        asked: StopTraining | None = None
         for callback in self._callbacks:
             function = getattr(callback, method, None)
-            if function is not None:
-                function(self, *arguments)
+            try:
+                if function is not None:
+                    function(self, *arguments)
+            except StopTraining as stop:
+                asked = stop
+        if asked is not None:
+            raise asked
 
 
 class _BackToBest(EarlyStopping):

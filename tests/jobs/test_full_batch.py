@@ -211,6 +211,14 @@ def test_running_totals_do_not_wrap(rows: int, monkeypatch: pytest.MonkeyPatch) 
         merged_record([write_record(record) for record in reduce_arrays(lines, ArraySum())])
 
 
+def test_a_linear_net_takes_values_of_any_size() -> None:
+    rows = DATA.astype(np.float32) * 3 - 1
+    found = train_full_batch(net(12, 5, 12, last="linear"), rows, iterations=3)
+    assert found.history[-1].loss < found.history[0].loss
+    with pytest.raises(DataError, match="outside"):
+        train_full_batch(AUTOENCODER, rows)
+
+
 @pytest.mark.parametrize("method", ["lbfgs", "cg"])
 def test_a_search_backs_off_from_points_whose_sums_do_not_fit(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that fails at weights where the search would go: it ends lower all the same."""

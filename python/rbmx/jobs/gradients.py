@@ -129,7 +129,9 @@ def train_full_batch(
     if checkpoint is not None:
         require_writable(checkpoint)
     told = None if isinstance(label, Unset) else label
-    reading = JobSettings(encoding=Encoding(binarize, scale, unbounded=loss == "nll" and binarize is None), label=told)
+    any_size = loss == "nll" or network.layers[-1].activation in ("linear", "relu")
+    unbounded = any_size and binarize is None
+    reading = JobSettings(encoding=Encoding(binarize, scale, unbounded=unbounded), label=told)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
         inputs = open_inputs(
             data,

@@ -122,6 +122,7 @@ NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoi
 TORCH_MODULES = (
     "classrbm",
     "dbn",
+    "stack",
     "rbm",
     "scoring",
     "sampling",

@@ -92,7 +92,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         about = {name: json.loads(value) for name, value in metadata.items()}
         if about.get("format") != FORMAT:
             raise CheckpointError(
-                f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}; rbmx.load opens every kind"
+                f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}; "
+                "rbmx.load opens every kind"
             )
         weight, visible_bias, hidden_bias = (tensors.pop(name) for name in PARAMETERS)
         arrays = {name: tensors.pop(name) for name in sorted(tensors) if "/" in name}

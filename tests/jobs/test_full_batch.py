@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from rbmx.data import open_source
-from rbmx.errors import DataError
+from rbmx.errors import DataError, DivergedError
 from rbmx.jobs import GradientJob, JobSettings, load_gradient_job, train_full_batch, write_shards
 from rbmx.jobs.full_batch import BLOCK_ROWS, mean_of_sums, shard_gradient
+from rbmx.jobs.merge import ArraySum
 from rbmx.jobs.reading import Given
-from rbmx.jobs.records import Name
+from rbmx.jobs.records import Name, Result, result_record, write_record
+from rbmx.jobs.reducer import reduce_arrays
+from rbmx.jobs.step import merged_record
 from rbmx.training.backprop import Affine, Network, flattened
 from rbmx.training.minimizing import minimize
 from tests.jobs.data import stripes
@@ -181,5 +184,56 @@ def test_an_autoencoder_must_give_back_its_rows() -> None:
 
 def test_sums_that_do_not_fit_their_units_are_refused() -> None:
     huge = Network([Affine(np.full((12, 12), 1e9, np.float32), np.zeros(12, np.float32), "linear")])
-    with pytest.raises(DataError, match=r"evaluation 1: shard 0 of 4: sums over 1000 rows passed 1\.07374e\+09"):
+    with pytest.raises(DivergedError, match=r"evaluation 1: shard 0 of 4: sums passed 1\.07374e\+09"):
         train_full_batch(huge, DATA)
+
+
+def large_shard(first: int, count: int) -> Given:
+    """Rows of 1e5 that a net of zeros takes half for the wrong class: -5e4 a row in the gradient of class 0."""
+    number = first // 20_000
+    return Given(Name(f"{number:06d}", number, 3), number, np.full((count, 1), 1e5, np.float32), first, "s")
+
+
+@pytest.mark.parametrize("rows", [20_000, 60_000])
+def test_running_totals_do_not_wrap(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60,000 rows add up to -3e9, where int64 in units of 2^-32 ends at 2^31; 20,000 fit, three times do not."""
+    monkeypatch.setattr("rbmx.jobs.full_batch.labels_of", lambda given, _: np.zeros(len(given.rows), np.int64))
+    zero = Network([Affine(np.zeros((2, 1), np.float32), np.zeros(2, np.float32), "log_softmax")])
+    job = GradientJob(zero, "nll", JobSettings(merge="gradient"))
+    if rows == 60_000:
+        with pytest.raises(DivergedError, match=r"s: sums passed 1\.07374e\+09"):
+            shard_gradient(job, large_shard(0, rows))
+        return
+    shards = [large_shard(i * rows, rows) for i in range(3)]
+    results = [Result(given.name, shard_gradient(job, given)) for given in shards]
+    lines = [write_record(result_record(result)) for result in results]
+    with pytest.raises(DivergedError, match="shard 000001 and those before it: sums passed"):
+        merged_record([write_record(record) for record in reduce_arrays(lines, ArraySum())])
+
+
+def test_a_linear_net_takes_values_of_any_size() -> None:
+    rows = DATA.astype(np.float32) * 3 - 1
+    found = train_full_batch(net(12, 5, 12, last="linear"), rows, iterations=3)
+    assert found.history[-1].loss < found.history[0].loss
+    with pytest.raises(DataError, match="outside"):
+        train_full_batch(AUTOENCODER, rows)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "cg"])
+def test_a_search_backs_off_from_points_whose_sums_do_not_fit(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that fails at weights where the search would go: it ends lower all the same."""
+    beyond, edge = [], np.abs(AUTOENCODER.flat()).max() + 0.2
+    work = shard_gradient
+
+    def walled(job: GradientJob, given: Given) -> Any:
+        if np.abs(job.network.flat()).max() > edge:
+            beyond.append(given.first_row)
+            raise DivergedError("sums passed")
+        return work(job, given)
+
+    monkeypatch.setattr("rbmx.jobs.work.shard_gradient", walled)
+    result = train_full_batch(AUTOENCODER, DATA, iterations=8, method=method, shards=1)
+    assert beyond
+    assert np.abs(result.network.flat()).max() <= edge
+    losses = [record.loss for record in result.history]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]

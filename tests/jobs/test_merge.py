@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmx.errors import DataError
+from rbmx.jobs.fixed_point import FIXED_POINT
 from rbmx.jobs.merge import ArrayMean, ArraySum, in_order, merge
 from rbmx.jobs.records import Arrays, Name, Result
 from rbmx.jobs.round import Round
-from rbmx.jobs.shard import FIXED_POINT, ShardResult, ShardState, Statistics
+from rbmx.jobs.shard import ShardResult, ShardState, Statistics
 from rbmx.jobs.step import next_round
 from rbmx.params import RBMParams
 from rbmx.rng import Key

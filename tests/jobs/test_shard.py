@@ -14,7 +14,8 @@ from rbmx.backends import Batches, Outcome, backend_for
 from rbmx.backends.native import get_num_threads, set_num_threads
 from rbmx.bits import PackedBits
 from rbmx.errors import DivergedError
-from rbmx.jobs.shard import FIXED_POINT, ShardState, shard_key, shard_statistics, train_shard
+from rbmx.jobs.fixed_point import FIXED_POINT
+from rbmx.jobs.shard import ShardState, shard_key, shard_statistics, train_shard
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.samplers import PCD
 from tests.jobs.data import digest, settings, stripes, weights

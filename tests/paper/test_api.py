@@ -100,6 +100,22 @@ def test_accuracy_is_printed_and_returned(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == "Accuracy: 37.50 %\n"
 
 
+def test_a_net_is_tested_without_its_dropout_and_left_as_it_was(tmp_path: Path) -> None:
+    class Dropping(Net):
+        """Half of its input is missing in training; its first layer never trains."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(torch.nn.functional.dropout(x, 0.5, self.training))
+
+    write(tmp_path / "test.csv", table(200, 0))
+    newnet = rbm(0.015, 0.8, 64)
+    net = Dropping(SIZES, seed=0)
+    net.linear[0].eval()
+    found = {newnet.test(newnet.load_data(tmp_path / "test.csv"), net) for _ in range(5)}
+    assert len(found) == 1
+    assert net.training and not net.linear[0].training
+
+
 def test_tasks_import_no_torch(run_python: Callable[..., str]) -> None:
     script = "import rbmx.paper.mrc, sys; print('torch' in sys.modules)"
     assert run_python(f"import warnings; warnings.simplefilter('ignore'); {script}") == "False\n"

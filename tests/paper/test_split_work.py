@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rbmx.errors import CheckpointError
+from rbmx.errors import CheckpointError, DivergedError
 from rbmx.jobs.records import read_record, write_record
 from rbmx.jobs.watch import Watch
 from rbmx.paper.rows import Line, Rows, block_record, digest_of, load_lines, rows_of
@@ -92,3 +92,45 @@ def test_a_round_survives_its_file(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"nothing of the kind")
     with pytest.raises(CheckpointError, match="other: expected the file of a job"):
         load_split_job(tmp_path / "other")
+
+
+OWN = """
+import torch
+from rbmx.paper import Net
+
+class Dropping(Net):
+    def __init__(self, node_seq):
+        super().__init__(node_seq, seed=0)
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x):
+        return super().forward(self.dropout(x))
+"""
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> str:
+    pytest.importorskip("torch")
+    path = tmp_path / "dropping.py"
+    path.write_text(OWN)
+    return str(path)
+
+
+def test_a_net_with_dropout_gives_the_same_bytes_when_its_task_runs_again(own_file: str) -> None:
+    """And leaves torch's own generator where it was."""
+    import torch
+
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    first, again = (train_split(job(own_class="Dropping"), 1, rows(), Watch(), own_file) for _ in range(2))
+    assert content(first) == content(again)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert content(train_split(job(own_class="Dropping"), 0, rows(), Watch(), own_file)) != content(first)
+
+
+def test_a_net_of_ones_own_that_diverges_names_its_split(own_file: str) -> None:
+    diverging = job(own_class="Dropping", learn_rate=1e30, epochs=0)
+    with pytest.raises(
+        DivergedError, match=r"split 1 of 2: the net: loss (nan|inf) in epoch \d at learning rate 1e\+30"
+    ):
+        train_split(diverging, 1, rows(), Watch(), own_file)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends import as_array
-from rbmx.errors import CheckpointError, DataError
+from rbmx.errors import CheckpointError, DataError, DivergedError
+from rbmx.jobs.fixed_point import FIXED_POINT, add_up, in_units
 from rbmx.jobs.job_file import JobFile, load_job_file, network_from, network_to, save_job_file
 from rbmx.jobs.reading import Given, labels_of
 from rbmx.jobs.records import Arrays
 from rbmx.jobs.settings import JobSettings
-from rbmx.jobs.shard import FIXED_POINT
 from rbmx.training.backprop import Network, flattened
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 BLOCK_ROWS = 1000  # global rows whose sums are taken at once, in float32 by canonical products
-LARGEST = 2.0**30  # of a sum over all rows: int64 in units of 2^-32 holds twice as much
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ def shard_gradient(job: GradientJob, given: Given) -> Arrays:
 
     Raises:
         DataError: a shard that does not begin at a block, labels that are missing or none of the classes.
-        ValueError: sums that are not finite, or too large for their units.
+        DivergedError: sums that are not finite, or too large for their units.
     """
     if given.first_row % BLOCK_ROWS:
         raise DataError(
@@ -75,10 +74,9 @@ def shard_gradient(job: GradientJob, given: Given) -> Arrays:
         rows = as_array(given.rows[start : start + BLOCK_ROWS])
         target = rows if labels is None else labels[start : start + BLOCK_ROWS]
         value, gradient = network.loss_and_gradient(rows, target, job.loss)
-        sums = flattened(gradient)
-        if not (np.isfinite(value) and np.abs(sums).max() < LARGEST):
-            raise ValueError(f"{given.where}: sums over {len(rows)} rows passed {LARGEST:g} (loss {value:g})")
-        total += np.rint(sums * FIXED_POINT).astype(np.int64)
+        if not np.isfinite(value):
+            raise DivergedError(f"{given.where}: loss {value:g}")
+        add_up(total, in_units(flattened(gradient), given.where), given.where)
         loss += round(value * FIXED_POINT)
     return Arrays({"gradient": total}, len(given.rows), {"loss": loss})
 

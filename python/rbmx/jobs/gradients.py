@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from rbmx.data import Encoding
 from rbmx.data.opening import UNSET, Unset
-from rbmx.errors import DataError, JobError
+from rbmx.errors import DataError, DivergedError, JobError
 from rbmx.files import require_writable
 from rbmx.jobs.archive import shipped
 from rbmx.jobs.engine import Engine, Runner
+from rbmx.jobs.fixed_point import LARGEST
 from rbmx.jobs.full_batch import BLOCK_ROWS, GradientJob, mean_of_sums, save_gradient_job
 from rbmx.jobs.inputs import Inputs, open_inputs, require_width
 from rbmx.jobs.rounds import at_work
@@ -112,6 +113,7 @@ def train_full_batch(
     Raises:
         ValueError: a loss that does not go with the net, or an unknown method.
         DataError: labels missing or out of range, shards that do not begin at blocks.
+        DivergedError: at the start sums are not finite, or 2^30 or more; a search backs off from such points later.
         JobError: a job failed.
     """
     require_loss(loss, network.layers[-1].activation)
@@ -127,7 +129,9 @@ def train_full_batch(
     if checkpoint is not None:
         require_writable(checkpoint)
     told = None if isinstance(label, Unset) else label
-    reading = JobSettings(encoding=Encoding(binarize, scale, unbounded=loss == "nll" and binarize is None), label=told)
+    any_size = loss == "nll" or network.layers[-1].activation in ("linear", "relu")
+    unbounded = any_size and binarize is None
+    reading = JobSettings(encoding=Encoding(binarize, scale, unbounded=unbounded), label=told)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
         inputs = open_inputs(
             data,
@@ -170,20 +174,32 @@ class _Search:
         self._decay = decay * _weights(start)
         self._inputs, self._engine = inputs, engine
         self._file = engine.folder / "gradient.safetensors"
+        self._wall = LARGEST
         self.evaluations, self.started = 0, time.perf_counter()
 
     def evaluate(self, vector: Vector) -> tuple[float, Vector]:
-        """f(x) and its gradient, both in float64."""
+        """f(x) and its gradient, both in float64.
+
+        Where sums do not fit their units, f is a level wall above the start: a line search backs off from it. From
+        infinity it does not: L-BFGS-B takes a step to nowhere for convergence.
+        """
         self.evaluations += 1
         try:
             save_gradient_job(self._file, GradientJob(self._start.unflat(vector), self._loss, self._settings))
             lines, _ = self._engine.run(self._file, self._inputs.paths, splits=self._inputs.splits)
             merged, _ = merged_record(lines)
+        except DivergedError as error:
+            if self.evaluations == 1:
+                raise DivergedError(f"evaluation 1: {error}") from error
+            return self._wall, np.zeros_like(vector)
         except (DataError, JobError) as error:
             raise type(error)(f"evaluation {self.evaluations}: {error}") from error
         rows = sum(merged.facts["rows"].values())
-        value, gradient = mean_of_sums(merged.tensors["gradient"], merged.facts["sums"]["loss"], rows)
-        return value + float(self._decay @ vector**2) / 2, gradient + self._decay * vector
+        mean, gradient = mean_of_sums(merged.tensors["gradient"], merged.facts["sums"]["loss"], rows)
+        value = mean + float(self._decay @ vector**2) / 2
+        if self.evaluations == 1:
+            self._wall = value + LARGEST
+        return value, gradient + self._decay * vector
 
 
 def _float32(network: Network) -> Network:

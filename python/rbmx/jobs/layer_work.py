@@ -15,7 +15,8 @@ def train_layer(job: Round, given: Given, watch: Watch) -> ShardResult | Statist
     settings, seed = job.settings, job.settings.config.seed
     rows = propagate(job, given.rows, given.first_row)
     if settings.merge == "gradient":
-        return shard_statistics(job.params, rows, settings, shard_key(seed, 0, job.number), first_row=given.first_row)
+        key = shard_key(seed, 0, job.number)
+        return shard_statistics(job.params, rows, settings, key, first_row=given.first_row, where=given.where)
     what = f"round {job.number + 1}: {given.where}"
     watch.status(f"{what}: training on {len(rows)} rows")
     batches = settings.local_epochs * -(-len(rows) // settings.config.batch_size)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.errors import DataError
+from rbmx.jobs.fixed_point import add_up
 from rbmx.jobs.records import Arrays, Record, Result
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.shard import ShardResult, Statistics
@@ -136,7 +137,7 @@ class Sum:
         self._total: list[NDArray[np.int64]] | None = None
 
     def add(self, result: Result) -> None:
-        """One shard's statistics."""
+        """One shard's statistics; DivergedError where the sum is too large for its units."""
         found = result.content
         if not isinstance(found, Statistics):
             raise DataError(f"shard {result.name.text}: expected statistics to sum, got weights")
@@ -144,7 +145,7 @@ class Sum:
         self._total = self._total or [np.zeros_like(part) for part in parts]
         for total, part in zip(self._total, parts, strict=True):
             _require_shape(part, total, result.name.text)
-            total += part
+            add_up(total, part, f"shard {result.name.text} and those before it")
         self._rows[result.name.text] = found.rows
         self._seconds[result.name.text] = result.seconds
 
@@ -189,13 +190,13 @@ class ArraySum:
         self._total: Tensors | None = None
 
     def add(self, result: Result) -> None:
-        """One shard's arrays."""
+        """One shard's arrays; DivergedError where the sum is too large for its units."""
         found = _arrays_of(result)
         self._total = self._total or {name: np.zeros_like(part) for name, part in found.tensors.items()}
         for name, total in self._total.items():
             part = found.tensors[name]
             _require_shape(part, total, result.name.text)
-            total += part
+            add_up(total, part, f"shard {result.name.text} and those before it")
         self._about.add(result, found)
 
     def record(self) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from rbmx.errors import DataError
+from rbmx.errors import DataError, DivergedError
 from rbmx.jobs.merge import ArrayMean, ArraySum, Merged, accumulator, in_order
 from rbmx.jobs.records import Failure, Record, Result, failure_record, read_record, result_from, state_record
 from rbmx.jobs.settings import JobSettings
@@ -44,11 +44,12 @@ def _reduced(
             yield from kept(result)
         if not failures:
             yield merged()
-    except DataError as error:
+    except (DataError, DivergedError) as error:
         for _ in results:  # a missing shard may be one whose failure is still to be read
             pass
         if not failures:
-            yield failure_record(Failure(str(error)))
+            kind = "diverged" if isinstance(error, DivergedError) else "data"
+            yield failure_record(Failure(str(error), kind))
     yield from failures
 
 

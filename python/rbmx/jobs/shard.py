@@ -16,15 +16,15 @@ from rbmx.backends import Batches, Rows, State, backend_for
 from rbmx.backends.native import permutation
 from rbmx.bits import PackedBits
 from rbmx.errors import DivergedError
+from rbmx.jobs.fixed_point import add_up, in_units
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.training.penalties import dropout, in_python
 from rbmx.training.starting import initial_offsets
 
-__all__ = ["FIXED_POINT", "ShardResult", "ShardState", "Statistics", "shard_key", "shard_statistics", "train_shard"]
+__all__ = ["ShardResult", "ShardState", "Statistics", "shard_key", "shard_statistics", "train_shard"]
 
-FIXED_POINT = 2.0**32  # statistics are integers in 2^-32; those of bits are multiples of 2^-15, so exact
 STATISTICS_ROWS = 1000  # real-valued rows are summed by blocks of this many global rows
 
 Report = Callable[[int], object]
@@ -130,7 +130,9 @@ def train_shard(
     return ShardResult(params, ShardState(kept.chains, kept.velocity), len(rows), step)
 
 
-def shard_statistics(weights: RBMParams, rows: Rows, settings: JobSettings, key: Key, *, first_row: int) -> Statistics:
+def shard_statistics(
+    weights: RBMParams, rows: Rows, settings: JobSettings, key: Key, *, first_row: int, where: str = "shard"
+) -> Statistics:
     """The sum over a shard's rows of positive minus negative phase after k Gibbs steps.
 
     Noise belongs to global rows, and sums are integers: added over any shards of the same rows they give the same
@@ -142,6 +144,10 @@ def shard_statistics(weights: RBMParams, rows: Rows, settings: JobSettings, key:
         settings: of the job; its sampler says k.
         key: shard_key(seed, 0, round) for all shards alike.
         first_row: global number of the first row.
+        where: what errors call the shard.
+
+    Raises:
+        DivergedError: sums that are not finite, or too large for their units.
     """
     backend = backend_for(weights, settings.config.engine, reproducible=True)
     n_hidden, n_visible = weights.weight.shape
@@ -153,7 +159,7 @@ def shard_statistics(weights: RBMParams, rows: Rows, settings: JobSettings, key:
             weights, rows[start:stop], settings.config.sampler.k, key.fold_in(Purpose.TRAINING), first_row + start
         )
         for sums, part in zip(total, (found.weight, found.visible, found.hidden), strict=True):
-            sums += np.rint(part * FIXED_POINT).astype(np.int64)
+            add_up(sums, in_units(part, where), where)
         start = stop
     return Statistics.of(total, len(rows))
 

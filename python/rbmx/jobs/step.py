@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from rbmx.errors import DataError, DivergedError, JobError
+from rbmx.jobs.fixed_point import FIXED_POINT
 from rbmx.jobs.merge import Merged
 from rbmx.jobs.records import Record, read_record, state_from
 from rbmx.jobs.reducer import merged_from
 from rbmx.jobs.round import Round
 from rbmx.jobs.settings import JobSettings
-from rbmx.jobs.shard import FIXED_POINT, ShardState, Statistics
+from rbmx.jobs.shard import ShardState, Statistics
 from rbmx.params import PARAMETERS, RBMParams
 
 __all__ = ["error_of", "merged_record", "next_round", "outcome_of"]

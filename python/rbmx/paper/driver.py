@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -99,15 +100,20 @@ class rbm:  # noqa: N801 - as the paper spells it
     def test(self, loaded_data: Iterable[Any], nNet: Net) -> float:  # noqa: N803 - as the paper spells it
         """The share of rows whose likeliest class is their label, printed in per cent and returned.
 
+        The net is in eval mode meanwhile.
+
         Raises:
             ValueError: rows of another width than the net's input, or none.
         """
         right, rows = 0, 0
-        for values, labels in loaded_data:
-            if values.flatten(1).shape[1] != nNet.node_seq[0]:
-                raise ValueError(f"loaded_data: expected rows of {nNet.node_seq[0]} values, got {tuple(values.shape)}")
-            right += int((nNet(values).argmax(dim=1) == labels).sum())
-            rows += len(labels)
+        with _evaluating(nNet):
+            for values, labels in loaded_data:
+                if values.flatten(1).shape[1] != nNet.node_seq[0]:
+                    raise ValueError(
+                        f"loaded_data: expected rows of {nNet.node_seq[0]} values, got {tuple(values.shape)}"
+                    )
+                right += int((nNet(values).argmax(dim=1) == labels).sum())
+                rows += len(labels)
         if rows == 0:
             raise ValueError("loaded_data: expected one row or more, got none")
         print(f"Accuracy: {100 * right / rows:.2f} %")
@@ -127,6 +133,18 @@ class rbm:  # noqa: N801 - as the paper spells it
             self.seed,
             own_class,
         )
+
+
+@contextmanager
+def _evaluating(net: Net) -> Iterator[None]:
+    """A block in which dropout and its like are at rest; each module is then in its own mode again."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _described(shapes: dict[str, tuple[int, ...]]) -> str:

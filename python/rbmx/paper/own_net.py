@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends.native import permutation
-from rbmx.errors import JobError
+from rbmx.errors import DivergedError, JobError
 from rbmx.jobs.stack_work import Notice
 from rbmx.jobs.watch import Watch
 from rbmx.paper.split_job import SplitJob
@@ -51,13 +52,36 @@ def tune_own_net(
 ) -> Tensors:
     """The whole net by torch.optim.SGD on its own forward, which gives log-probabilities.
 
+    What torch draws meanwhile (dropout) comes from `key`, so a task that runs again gives the same weights.
+
     Raises:
+        DivergedError: the loss of an epoch is not finite; names the split.
         JobError: this node has no torch, or the class cannot be read or built from its node_seq.
     """
-    settings = job.settings
-    net = _built(settings.own_class or "", settings.node_seq, own_file)
+    name = job.settings.own_class or ""
+    _require_torch(name)
     import torch
 
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key.seed)
+        net = _built(name, job.settings.node_seq, own_file)
+        _tune(net, job, arrays, values, labels, key, watch, where)
+    return {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+
+
+def _tune(
+    net: Net,
+    job: SplitJob,
+    arrays: Tensors,
+    values: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    key: Key,
+    watch: Watch,
+    where: str,
+) -> None:
+    import torch
+
+    settings = job.settings
     named = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     net.load_state_dict(named)
     optimizer = torch.optim.SGD(net.parameters(), lr=settings.learn_rate, momentum=settings.momentum)
@@ -65,19 +89,23 @@ def tune_own_net(
     notice.on_train_start(net)
     rows, targets = torch.from_numpy(values), torch.from_numpy(labels)
     for epoch in range(settings.tuning_epochs):
-        order = permutation(len(values), key.fold_in(epoch))
+        order, total = permutation(len(values), key.fold_in(epoch)), 0.0
         for start in range(0, len(order), settings.batch_size):
             chosen = torch.from_numpy(order[start : start + settings.batch_size])
             optimizer.zero_grad()
-            torch.nn.functional.nll_loss(net(rows[chosen]), targets[chosen]).backward()  # type: ignore[no-untyped-call]
+            loss = torch.nn.functional.nll_loss(net(rows[chosen]), targets[chosen])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            total += loss.item() * len(chosen)
+        if not math.isfinite(total):
+            raise DivergedError(
+                f"{where}: the net: loss {total / len(order)} in epoch {epoch + 1} at learning rate "
+                f"{settings.learn_rate:g}; lower it"
+            )
         notice.on_epoch_end(net, None)
-    return {name: tensor.numpy() for name, tensor in net.state_dict().items()}
 
 
-def _built(name: str, node_seq: tuple[int, ...], own_file: str | None) -> Net:
-    if own_file is None:
-        raise JobError(f"net: the file of {name} did not come with the job")
+def _require_torch(name: str) -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -85,6 +113,11 @@ def _built(name: str, node_seq: tuple[int, ...], own_file: str | None) -> Net:
             f"net: {name} is a class of its own, whose forward needs torch, and this node ({sys.executable}) has none "
             f"({error}): pip install torch there, or name a Python that has it by --python-bin"
         ) from None
+
+
+def _built(name: str, node_seq: tuple[int, ...], own_file: str | None) -> Net:
+    if own_file is None:
+        raise JobError(f"net: the file of {name} did not come with the job")
     spec = importlib.util.spec_from_file_location(OWN_MODULE, own_file)
     if spec is None or spec.loader is None:
         raise JobError(f"net: {own_file} is no Python file")

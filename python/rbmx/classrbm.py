@@ -258,6 +258,8 @@ class ClassRBM(nn.Module):
         )
         params = self._params()
         rows, known = labelled_rows(data, labels, params, unlabelled=beta > 0)
+        if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
+            raise ValueError(f"validation: expected (data, labels), got {type(validation).__name__}")
         unseen = None if validation is None else labelled_rows(*validation, params)
         trainer = ClassTrainer(params, rows, known, config, validation=unseen, callbacks=callbacks, progress=progress)
         try:

@@ -172,3 +172,14 @@ def test_the_inverse_is_the_mean_of_the_visible_units() -> None:
     np.testing.assert_allclose(rbm.inverse_transform(h), h @ rbm.components_ + rbm.intercept_visible_, atol=1e-6)
     with pytest.raises(ValueError, match=r"X: expected 3 hidden units \(n_components\), got 2"):
         rbm.inverse_transform(h[:, :2])
+
+
+def test_gaps_of_flags_become_flags_and_those_of_integers_numbers() -> None:
+    known = pandas.DataFrame({"flag": [True, False] * 20, "count": np.arange(40), "size": np.linspace(0, 1, 40)})
+    model = MixedRBM(4, n_iter=1, random_state=0).fit(known)
+    gaps = known.astype({"flag": object, "count": "Int64"})
+    gaps.loc[0, "flag"] = gaps.loc[1, "count"] = None
+    filled = model.impute(gaps)
+    assert {type(value) for value in filled["flag"]} == {bool}
+    assert filled["count"].dtype == "Float64" and filled["count"].notna().all()
+    assert list(filled["count"][2:]) == list(known["count"][2:])

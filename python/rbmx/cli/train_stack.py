@@ -20,6 +20,8 @@ SUMMARY = "train a stack of layers over shards, all in one job a round"
 
 # Flags that train_stack takes under the same name.
 SETTINGS = ("epochs", "batch_size", "lr", "k", "momentum", "weight_decay", "propagate", "weighting", "seed")
+TUNING = ("fine_tune", "classes", "tuning_epochs", "tuning_lr", "tuning_momentum")
+KEPT = ("layers", *(name for name in SETTINGS if name != "seed"), *TUNING)  # of a job that is resumed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rounds = parser.add_argument_group("rounds")
     rounds.add_argument("--rounds", type=at_least(1), default=1, metavar="R", help="in all (default 1)")
     rounds.add_argument("--shards", type=at_least(1), metavar="S", help="of data not cut yet (default 4)")
-    rounds.add_argument("--weighting", choices=["rows", "uniform"], default="rows", help="of shards (default rows)")
+    rounds.add_argument("--weighting", choices=["rows", "uniform"], help="of shards (default rows)")
     rounds.add_argument("--validation", metavar="PATH", help="data to watch, never trained on")
     rounds.add_argument("--resume", action="store_true", help="go on from the output itself, to the bit")
     _add_training(parser.add_argument_group("training of the layers"))
@@ -47,15 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--epochs", type=at_least(1), default=10, metavar="N", help="passes a layer (default 10)")
-    group.add_argument("--batch-size", type=at_least(1), default=100, metavar="N", help="of one place (default 100)")
-    group.add_argument("--lr", type=number(above=0), default=0.05, help="learning rate, of one place (default 0.05)")
+    group.add_argument("--epochs", type=at_least(1), metavar="N", help="passes a layer (default 10)")
+    group.add_argument("--batch-size", type=at_least(1), metavar="N", help="of one place (default 100)")
+    group.add_argument("--lr", type=number(above=0), help="learning rate, of one place (default 0.05)")
     group.add_argument("--k", type=at_least(1), help="Gibbs steps per update (default 1)")
-    group.add_argument("--momentum", type=number(least=0), default=0.0, help="of the updates (default 0)")
-    group.add_argument("--weight-decay", type=number(least=0), default=0.0, help="L2 penalty (default 0)")
-    group.add_argument(
-        "--propagate", choices=["mean", "sample"], default="sample", help="what layers hand up (default sample)"
-    )
+    group.add_argument("--momentum", type=number(least=0), help="of the updates (default 0)")
+    group.add_argument("--weight-decay", type=number(least=0), help="L2 penalty (default 0)")
+    group.add_argument("--propagate", choices=["mean", "sample"], help="what layers hand up (default sample)")
 
 
 def _add_tuning(group: argparse._ArgumentGroup) -> None:
@@ -65,9 +65,9 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
         help="by backprop: the stack unrolled, or with a softmax of the labels on top",
     )
     group.add_argument("--classes", type=at_least(2), metavar="N", help="of a classifier: labels are 0 to N - 1")
-    group.add_argument("--tuning-epochs", type=at_least(1), default=5, metavar="N", help="passes a round (default 5)")
-    group.add_argument("--tuning-lr", type=number(above=0), default=0.1, help="learning rate (default 0.1)")
-    group.add_argument("--tuning-momentum", type=number(least=0), default=0.9, help="of the updates (default 0.9)")
+    group.add_argument("--tuning-epochs", type=at_least(1), metavar="N", help="passes a round (default 5)")
+    group.add_argument("--tuning-lr", type=number(above=0), help="learning rate (default 0.1)")
+    group.add_argument("--tuning-momentum", type=number(least=0), help="of the updates (default 0.9)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
         "on_round_end": None if args.progress is False else lambda job, record: _tell(args.rounds, record),
     }
     if args.resume:
-        if args.layers is not None:
-            raise UsageError("--layers: a resumed job keeps its own; leave it out")
+        for name in KEPT:
+            if getattr(args, name) is not None:
+                raise UsageError(f"--{name.replace('_', '-')}: a resumed job keeps its own; leave it out")
         outcome = train_stack(args.data, resume=args.output, **running)
     else:
         outcome = train_stack(args.data, **_new_job(args), **running)
@@ -106,6 +107,7 @@ def _new_job(args: argparse.Namespace) -> dict[str, Any]:
         "fine_tune": _tuning(args),
         "binarize": None if args.binarize == "none" else args.binarize,
         "scale": args.scale,
+        "propagate": "sample",
         **given,
     }
 
@@ -120,9 +122,9 @@ def _tuning(args: argparse.Namespace) -> FineTuning | None:
         raise UsageError("--classes: say how many labels there are: --classes 10")
     return FineTuning(
         args.fine_tune,
-        epochs=args.tuning_epochs,
-        batch_size=args.batch_size,
-        optimizer=SGD(args.tuning_lr, args.tuning_momentum),
+        epochs=args.tuning_epochs or 5,
+        batch_size=args.batch_size or 100,
+        optimizer=SGD(args.tuning_lr or 0.1, 0.9 if args.tuning_momentum is None else args.tuning_momentum),
         n_classes=args.classes,
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rbmx.backends import Rows, as_array
-from rbmx.sklearn.columns import Category, Column, Number, kind_of_dtype, learn_column
+from rbmx.sklearn.columns import Category, Column, Flag, Number, kind_of_dtype, learn_column
 from rbmx.sklearn.transformer import RBMTransformer, Values
 from rbmx.units import mixed, unit_type
 
@@ -191,9 +191,19 @@ class MixedRBM(RBMTransformer):
         for j in np.flatnonzero(gaps.any(axis=0)):
             rows = np.flatnonzero(gaps[:, j])
             if framed:
-                column = table.iloc[:, j].copy()
-                column.iloc[rows] = found[j][rows].astype(bool) if column.dtype.kind == "b" else found[j][rows]
+                column, filled = table.iloc[:, j].copy(), found[j][rows]
+                if isinstance(self.columns_[j], Flag) and _holds_bools(column):
+                    filled = filled.astype(bool)
+                elif column.dtype.kind in "iu":  # pandas' own, which know gaps
+                    column = column.astype("Float64")
+                column.iloc[rows] = filled
                 table.isetitem(j, column)
             else:
                 table[rows, j] = found[j][rows]
         return table
+
+
+def _holds_bools(column: Any) -> bool:
+    """Whether a column's known values are True and False, whatever its dtype."""
+    known = column.dropna()
+    return column.dtype.kind == "b" or (len(known) > 0 and all(isinstance(value, bool | np.bool_) for value in known))

@@ -76,7 +76,7 @@ def test_shards_are_cut_with_labels_and_at_blocks(tmp_path: Path, capsys: pytest
         (["--layers", "20,six", "-o", "x"], "expected units of each level, such as 784,500,250,30, got '20,six'"),
         (WORDS, "-o: say where the stack goes"),
         ([*WORDS, "-o", "x", "--fine-tune", "classifier"], "--classes: say how many labels there are"),
-        (["data.csv", "-o", "x", "--resume", "--lr", "0.5"], "--lr: a resumed job keeps its own; leave it out"),
+        (["-o", "x", "--resume", "--lr", "0.5"], "--lr: a resumed job keeps its own; leave it out"),
         ([*WORDS, "-o", "x", "--resume"], "--layers: a resumed job keeps its own; leave it out"),
     ],
 )

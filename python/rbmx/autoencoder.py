@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rbmx.feed_forward import FeedForward, TiedLinear, activation_stage, affine_stages, params_of, require_sizes
+from rbmx.feed_forward import FeedForward, activation_stage, affine_stages, params_of, require_sizes
 from rbmx.params import RBMParams
 from rbmx.sampling import RBMSampler
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Network, require_loss
 from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
@@ -178,7 +179,8 @@ class Autoencoder(FeedForward):
             loss: of a row: "cross_entropy", -sum x log y + (1 - x) log(1 - y), for sigmoid outputs, whose default it
                 is; "squared_error", |y - x|^2.
             weight_decay: half of it times the squares of the weights is added to the mean loss.
-            dropout, input_dropout: shares of hidden units and of inputs without which each row goes.
+            dropout, input_dropout: shares of hidden units, those of the code too, and of inputs without which each
+                row goes.
             max_norm: the largest length of a hidden unit's incoming weights.
             schedule: schedule(epoch, epochs) -> factor of the rate.
             shuffle: visit rows in a new seeded order each epoch.

@@ -15,8 +15,8 @@ from rbmx.arguments import number
 from rbmx.autoencoder import OUTPUTS, Autoencoder
 from rbmx.classifier import Classifier, Regressor
 from rbmx.encoded import EncodedSource
-from rbmx.feed_forward import TiedLinear
 from rbmx.rng import Draws, Key
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Network
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule

@@ -23,6 +23,7 @@ from rbmx.layer import torch_seed
 from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Affine, Network
 from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
@@ -33,28 +34,10 @@ from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, act
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FeedForward", "TiedLinear", "activation_stage", "affine_stages", "params_of", "require_sizes"]
+__all__ = ["FeedForward", "activation_stage", "affine_stages", "params_of", "require_sizes"]
 
 GAINS = {"sigmoid": 4.0, "relu": math.sqrt(2)}
 MODULE_OF = {name: module for module, name in ACTIVATION_OF.items()}
-
-
-class TiedLinear(nn.Module):
-    """x W + b with the weights of a layer W x + c: one parameter, one gradient."""
-
-    def __init__(self, of: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = of.out_features, of.in_features
-        self.weight = of.weight
-        self.bias = nn.Parameter(torch.empty(of.in_features, device=of.weight.device, dtype=of.weight.dtype))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(rows, in_features) to (rows, out_features)."""
-        return nn.functional.linear(x, self.weight.t(), self.bias)
-
-    def extra_repr(self) -> str:
-        """Sizes."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
 class FeedForward(nn.Module):
@@ -240,7 +223,6 @@ class FeedForward(nn.Module):
         try:
             return tuner.run()
         finally:
-            learner.scale_rates(1.0)
             self.history += tuner.history
 
     _targets_name = "targets"

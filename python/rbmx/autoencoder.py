@@ -71,7 +71,7 @@ class Autoencoder(FeedForward):
         for name, value, known in (("code", code, CODES), ("output", output, OUTPUTS)):
             if value not in known:
                 raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
-        settings = {"sizes": sizes, "code": code, "output": output, "hidden": between, "tied": tied}
+        settings = {"sizes": sizes, "code": code, "output": output, "hidden": between, "tied": bool(tied)}
         super().__init__(settings, seed)
         self.encoder = affine_stages(sizes, [*between, code], device=device, dtype=dtype)
         if tied:
@@ -187,7 +187,8 @@ class Autoencoder(FeedForward):
             validation: rows to measure after each epoch.
             patience: stop when validation_loss has not improved for so many epochs, and go back to the best.
             callbacks: objects with any of the methods of rbmx.training.Callback; they get a FineTuner.
-            seed: an int repeats exactly; None: the module's seed, or torch's generator.
+            seed: an int repeats exactly; None: drawn from the module's seed and the epochs that are done, or from
+                torch's generator.
             progress: a bar on stderr; None: where stderr is a terminal.
             buffer_bytes: larger data stream through a buffer of this size.
             first_epoch: epochs that are done already: with the optimizer instance that did them (or a new one with its

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rbmx import ops
+from rbmx.arguments import whole_number
 from rbmx.autoencoder import Autoencoder
 from rbmx.classifier import Classifier, Regressor
 from rbmx.data import Encoding
@@ -70,7 +71,7 @@ class DBN(nn.Module):
         super().__init__()
         self.sizes, self.n_classes = tuple(sizes), n_classes
         self._units = units
-        self._seed = seed
+        self._seed = None if seed is None else whole_number("seed", seed)
         layers = [
             RBM(
                 shape.n_visible,

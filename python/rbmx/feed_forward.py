@@ -53,7 +53,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, settings: dict[str, Any], seed: int | None) -> None:
         super().__init__()
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed = settings, None if seed is None else whole_number("seed", seed)
         self.history: list[TuningRecord] = []
 
     def stages(self) -> list[nn.Module]:
@@ -66,7 +66,7 @@ class FeedForward(nn.Module):
         The gain g keeps variances through an activation: 4 for a sigmoid, whose slope at 0 is 1/4, sqrt(2) for ReLU,
         else 1.
         """
-        key = Key(self._fit_seed(None)).fold_in(Purpose.INITIAL_WEIGHTS)
+        key = Key(self._own_seed()).fold_in(Purpose.INITIAL_WEIGHTS)
         with torch.no_grad():
             stages = self.stages()
             for i, layer in enumerate(self._layers()):
@@ -166,10 +166,15 @@ class FeedForward(nn.Module):
     def _layers(self) -> list[nn.Linear | TiedLinear]:
         return [stage for stage in self.stages() if isinstance(stage, nn.Linear | TiedLinear)]
 
-    def _fit_seed(self, seed: int | None) -> int:
+    def _own_seed(self) -> int:
+        return int(torch_seed()) if self._seed is None else self._seed
+
+    def _fit_seed(self, seed: int | None, first_epoch: int = 0) -> int:
+        """The seed of a fit: of the module's, another one for each number of epochs that were done before the run."""
         if seed is not None:
             return seed
-        return int(torch_seed()) if self._seed is None else self._seed
+        before = len(self.history) - first_epoch
+        return Key(self._own_seed()).fold_in(Purpose.TRAINING).fold_in(before).seed if before > 0 else self._own_seed()
 
     @property
     def _first_weight(self) -> Tensor:
@@ -195,7 +200,7 @@ class FeedForward(nn.Module):
     ) -> list[TuningRecord]:
         """The fit of all nets, of some of the stages where they are given; settings: of a TuningConfig."""
         stages = self.stages() if stages is None else stages
-        seed = self._fit_seed(seed)
+        seed = self._fit_seed(seed, settings.get("first_epoch", 0))
         method = optimizer if isinstance(optimizer, str) and optimizer in METHODS else "minibatches"
         if method != "minibatches" and regularization != Regularization():
             raise ValueError(f"dropout, max_norm: go with minibatches, not with {method}")

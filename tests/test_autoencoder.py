@@ -207,6 +207,55 @@ def test_settings_of_minibatches_show() -> None:
     assert results["max_norm"].norm(dim=1).max() <= 0.3 + 1e-6
 
 
+def test_norms_are_bounded_in_all_layers_but_the_output_tied_or_free() -> None:
+    """A tied layer's units are the columns of the weights that it shares."""
+    for tied in (False, True):
+        model = rbmx.Autoencoder([6, 5, 3], tied=tied, seed=1)
+        model.fit(X, epochs=1, batch_size=10, max_norm=0.3)
+        up, code, down, output = (layer.weight for layer in model.network().layers)
+        for weight in (up, code, down):
+            assert np.linalg.norm(weight, axis=1).max() <= 0.3 + 1e-6, tied
+        assert np.linalg.norm(output, axis=1).max() > 0.3
+    single = rbmx.DenoisingAutoencoder(6, 4, seed=1)
+    single.fit(X, epochs=1, max_norm=0.3)
+    assert single.encoder[0].weight.norm(dim=1).max() <= 0.3 + 1e-6
+
+
+@pytest.mark.parametrize("hidden", ["sigmoid", "linear"])
+@pytest.mark.parametrize("code", ["sigmoid", "linear"])
+def test_dropout_takes_units_of_every_layer_but_the_output(hidden: str, code: str) -> None:
+    """Half the inputs of each layer above the first are zero, and none at the output; 0.5 and 53 x 5 draws: +-0.12."""
+    model = rbmx.Autoencoder([6, 5, 5], hidden=hidden, code=code, seed=1)
+    layers = [stage for stage in model.stages() if isinstance(stage, torch.nn.Linear)]
+    seen: list[torch.Tensor] = []
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    model.fit(X, epochs=1, batch_size=53, dropout=0.5)
+    shares = [float((values == 0).double().mean()) for values in seen]
+    assert shares[0] == 0 and all(abs(share - 0.5) < 0.12 for share in shares[1:])
+    masks = [values == 0 for values in seen[1:]]
+    assert not torch.equal(masks[0], masks[1]) and not torch.equal(masks[1], masks[2])
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_batches"])
+def test_a_scheduler_of_torch_moves_the_rate(hook: str) -> None:
+    """By halves, an epoch of one minibatch at a time, beside a schedule of ours; the records tell both."""
+    model = rbmx.Autoencoder([6, 4], seed=1)
+    stepper = torch.optim.SGD(model.parameters(), lr=0.8)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(stepper, 0.5)
+    step = type("Step", (), {hook: lambda self, *arguments: scheduler.step()})()
+    records = model.fit(
+        X, epochs=3, batch_size=53, optimizer=stepper, schedule=lambda epoch, epochs: 0.1, callbacks=[step]
+    )
+    assert [record.learning_rate for record in records] == pytest.approx([0.08, 0.04, 0.02], rel=1e-12)
+    assert stepper.param_groups[0]["lr"] == pytest.approx(0.1, rel=1e-12)
+    own = rbmx.Autoencoder([6, 4], seed=1)
+    for rate in (0.08, 0.04, 0.02):
+        own.fit(X, epochs=1, batch_size=53, optimizer="sgd", lr=rate)
+    for one, other in zip(model.parameters(), own.parameters(), strict=True):
+        torch.testing.assert_close(one, other)  # the rows of the one minibatch in another order
+
+
 def test_weights_decay_and_biases_do_not() -> None:
     """One step down the gradient, and 0.1 * 0.5 of each weight less."""
     plain, decayed = (rbmx.Autoencoder([6, 4], seed=1) for _ in range(2))

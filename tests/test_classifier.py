@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,3 +131,73 @@ def test_what_does_not_fit_is_refused_before_any_work() -> None:
     with pytest.raises(ValueError, match="n_outputs: expected 1 or more, got 0"):
         rbmx.Regressor([6], 0)
     assert same_parameters(model, before)
+
+
+def test_a_source_of_unknown_length_streams_beside_its_labels() -> None:
+    """Blocks of 10 rows through a buffer of 20 rows: no more are held, and each row has its label."""
+
+    def parts() -> Iterator[np.ndarray]:
+        for start in range(0, 50, 10):
+            yield X[start : start + 10]
+
+    held = []
+
+    class Watch(rbmx.training.Callback):
+        def on_batches(self, trainer: Any, rows_done: int, rows_total: int | None) -> None:
+            assert not trainer.dataset.source.in_memory
+            held.append(len(trainer.learner._rows))
+
+    settings: dict[str, Any] = {"epochs": 3, "batch_size": 10, "seed": 2, "buffer_bytes": 20 * X.shape[1] * 4}
+    streamed, loaded = (rbmx.Classifier([6], 2, seed=1) for _ in range(2))
+    streamed.fit(parts, LABELS[:50], shuffle=False, callbacks=[Watch()], **settings)
+    loaded.fit(X[:50], LABELS[:50], shuffle=False, **settings)
+    assert max(held) == 20
+    assert same_parameters(streamed, loaded)
+    with pytest.raises(ValueError, match=r"labels: expected 50, one for each row of the data, got \(49,\)"):
+        streamed.fit(parts, LABELS[:49], **settings)
+    once = rbmx.Classifier([6], 2, seed=1)
+    once.fit(parts(), LABELS[:50], shuffle=False, **settings)  # its one pass has to serve for all
+    assert same_parameters(once, loaded)
+
+
+@pytest.mark.parametrize("kind", [rbmx.Classifier, rbmx.Regressor])
+def test_whole_numbers_of_numpy_are_saved(tmp_path: Path, kind: Any) -> None:
+    model = kind([6, 5], np.int64(2), seed=np.uint8(3))
+    model.save(tmp_path / "m.safetensors")
+    again = rbmx.load(tmp_path / "m.safetensors")
+    assert same_parameters(model, again) and again._seed == 3
+
+
+def test_each_fit_of_a_seeded_net_has_orders_of_its_own() -> None:
+    """And the second is the same in a net that makes it after as many epochs; an int seed repeats."""
+    models = [rbmx.Classifier([6, 5], 2, seed=1) for _ in range(3)]
+    drawn: list[list[np.ndarray]] = []
+    for model, more in zip(models, ({}, {}, {"seed": 1}), strict=True):
+        for _ in range(2):
+            seen: list[np.ndarray] = []
+            hook = model.layers[0].register_forward_pre_hook(lambda module, inputs, seen=seen: seen.append(inputs[0]))
+            model.fit(X, LABELS, epochs=1, batch_size=10, input_dropout=0.5, **more)
+            hook.remove()
+            drawn.append(seen)
+    pairs = zip(drawn[::2], drawn[1::2], strict=True)
+    same = [all(torch.equal(a, b) for a, b in zip(one, two, strict=True)) for one, two in pairs]
+    assert same == [False, False, True]
+    assert same_parameters(models[0], models[1])
+    assert torch.equal(drawn[0][0], drawn[4][0])  # the first fit takes the module's seed as it is
+
+
+def test_a_seeded_fit_that_goes_on_is_the_one_that_was_not_interrupted() -> None:
+    """After a fit before it, too: its orders are those of the run that it continues."""
+    whole, parts = (rbmx.Classifier([6, 5], 2, seed=1) for _ in range(2))
+    for model in (whole, parts):
+        model.fit(X, LABELS, epochs=2, batch_size=10)
+    whole.fit(X, LABELS, epochs=3, batch_size=10, optimizer="sgd", lr=0.1)
+    stop = type("Stop", (), {"on_epoch_end": lambda self, trainer, record: _stop_at(record, 1)})()
+    parts.fit(X, LABELS, epochs=3, batch_size=10, optimizer="sgd", lr=0.1, callbacks=[stop])
+    parts.fit(X, LABELS, epochs=3, batch_size=10, optimizer="sgd", lr=0.1, first_epoch=1)
+    assert same_parameters(whole, parts)
+
+
+def _stop_at(record: Any, epoch: int) -> None:
+    if record.epoch == epoch:
+        raise rbmx.StopTraining

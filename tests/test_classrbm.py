@@ -159,3 +159,19 @@ def test_a_file_holds_the_module(tmp_path: Path) -> None:
 def test_bad_arguments_are_named(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{message}"):
         call(ClassRBM(12, 4, 3, seed=0), *stripes())
+
+
+def test_whole_numbers_of_numpy_are_saved(tmp_path: Path) -> None:
+    module = rbmx.ClassRBM(np.int64(6), np.int64(4), np.int64(3), seed=np.int64(1))
+    module.save(tmp_path / "m.safetensors")
+    assert rbmx.load(tmp_path / "m.safetensors")._seed == 1
+    assert repr(module) == "ClassRBM(n_visible=6, n_hidden=4, n_classes=3)"
+
+
+@pytest.mark.parametrize("kind", [lambda seed: rbmx.RBM(6, 4, seed=seed), lambda seed: rbmx.DBN([6, 4], seed=seed)])
+def test_seeds_of_numpy_are_saved(tmp_path: Path, kind: Any) -> None:
+    model = kind(np.int64(3))
+    if isinstance(model, rbmx.DBN):
+        model.fit((np.arange(30).reshape(5, 6) % 2).astype(np.float32), epochs=1)
+    model.save(tmp_path / "m.safetensors")
+    assert rbmx.load(tmp_path / "m.safetensors")._seed == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,10 @@ def test_what_does_not_fit_is_refused() -> None:
         rbmx.StackedDenoisingAutoencoder([6, 5, 3], hidden="relu")
     with pytest.raises(rbmx.DataError, match="data: expected rows of 6 values, got 5"):
         rbmx.StackedDenoisingAutoencoder([6, 5, 3]).pretrain(X[:, :5])
+
+
+@pytest.mark.parametrize("noise", [rbmx.Masking, rbmx.SaltAndPepper, rbmx.GaussianNoise])
+def test_noise_of_numpy_is_saved(tmp_path: Path, noise: Any) -> None:
+    model = rbmx.DenoisingAutoencoder(6, 4, noise=noise(np.float32(0.5)), tied=np.True_, seed=np.int64(1))
+    model.save(tmp_path / "m.safetensors")
+    assert rbmx.load(tmp_path / "m.safetensors").noise == noise(0.5)

@@ -44,8 +44,9 @@ BELOW["ops"] = BELOW["layer"]
 BELOW["sampling"] = BELOW["layer"] | {"layer", "ops"}
 BELOW["scoring"] = BELOW["sampling"] | {"sampling"}
 BELOW["rbm"] = BELOW["scoring"] | {"scoring"}
-BELOW["tuning"] = BELOW["checkpoint"]
-BELOW["feed_forward"] = BELOW["sampling"] | {"sampling", "tuning"}
+BELOW["tied"] = set()
+BELOW["tuning"] = BELOW["checkpoint"] | {"tied"}
+BELOW["feed_forward"] = BELOW["sampling"] | {"sampling", "tied", "tuning"}
 BELOW["autoencoder"] = BELOW["classifier"] = BELOW["feed_forward"] | {"feed_forward"}
 BELOW["encoded"] = BELOW["tuning"] | {"tuning"}
 BELOW["denoising"] = BELOW["autoencoder"] | {"autoencoder", "classifier", "encoded"}
@@ -118,7 +119,7 @@ def test_an_arrow_that_goes_up_is_found() -> None:
     assert not violations("rbmx.training.feed", ast.parse("from rbmx.data import Dataset"))
 
 
-NETS = ("tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising", "interchange")
+NETS = ("tied", "tuning", "feed_forward", "autoencoder", "classifier", "encoded", "denoising", "interchange")
 TORCH_MODULES = (
     "classrbm",
     "dbn",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rbmx.feed_forward import FeedForward, TiedLinear, activation_stage, affine_stages, params_of, require_sizes
+from rbmx.feed_forward import FeedForward, activation_stage, affine_stages, params_of, require_sizes
 from rbmx.params import RBMParams
 from rbmx.sampling import RBMSampler
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Network, require_loss
 from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
@@ -70,7 +71,7 @@ class Autoencoder(FeedForward):
         for name, value, known in (("code", code, CODES), ("output", output, OUTPUTS)):
             if value not in known:
                 raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
-        settings = {"sizes": sizes, "code": code, "output": output, "hidden": between, "tied": tied}
+        settings = {"sizes": sizes, "code": code, "output": output, "hidden": between, "tied": bool(tied)}
         super().__init__(settings, seed)
         self.encoder = affine_stages(sizes, [*between, code], device=device, dtype=dtype)
         if tied:
@@ -178,14 +179,16 @@ class Autoencoder(FeedForward):
             loss: of a row: "cross_entropy", -sum x log y + (1 - x) log(1 - y), for sigmoid outputs, whose default it
                 is; "squared_error", |y - x|^2.
             weight_decay: half of it times the squares of the weights is added to the mean loss.
-            dropout, input_dropout: shares of hidden units and of inputs without which each row goes.
+            dropout, input_dropout: shares of hidden units, those of the code too, and of inputs without which each
+                row goes.
             max_norm: the largest length of a hidden unit's incoming weights.
             schedule: schedule(epoch, epochs) -> factor of the rate.
             shuffle: visit rows in a new seeded order each epoch.
             validation: rows to measure after each epoch.
             patience: stop when validation_loss has not improved for so many epochs, and go back to the best.
             callbacks: objects with any of the methods of rbmx.training.Callback; they get a FineTuner.
-            seed: an int repeats exactly; None: the module's seed, or torch's generator.
+            seed: an int repeats exactly; None: drawn from the module's seed and the epochs that are done, or from
+                torch's generator.
             progress: a bar on stderr; None: where stderr is a terminal.
             buffer_bytes: larger data stream through a buffer of this size.
             first_epoch: epochs that are done already: with the optimizer instance that did them (or a new one with its

@@ -189,7 +189,8 @@ class Classifier(_Supervised):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if not 2 <= whole_number("n_classes", n_classes) <= MAX_UNITS:
+        n_classes = whole_number("n_classes", n_classes)
+        if not 2 <= n_classes <= MAX_UNITS:
             raise ValueError(f"n_classes: expected 2 or more, got {n_classes}")
         self.n_classes = n_classes
         super().__init__(sizes, n_classes, hidden, seed, {"n_classes": n_classes}, {"device": device, "dtype": dtype})
@@ -248,7 +249,8 @@ class Regressor(_Supervised):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if not 1 <= whole_number("n_outputs", n_outputs) <= MAX_UNITS:
+        n_outputs = whole_number("n_outputs", n_outputs)
+        if not 1 <= n_outputs <= MAX_UNITS:
             raise ValueError(f"n_outputs: expected 1 or more, got {n_outputs}")
         self.n_outputs = n_outputs
         super().__init__(sizes, n_outputs, hidden, seed, {"n_outputs": n_outputs}, {"device": device, "dtype": dtype})

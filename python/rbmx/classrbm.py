@@ -72,6 +72,11 @@ class ClassRBM(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        n_visible, n_hidden, n_classes = (
+            whole_number(name, value)
+            for name, value in (("n_visible", n_visible), ("n_hidden", n_hidden), ("n_classes", n_classes))
+        )
+        seed = None if seed is None else whole_number("seed", seed)
         key = Key(int(torch_seed()) if seed is None else seed).fold_in(Purpose.INITIAL_WEIGHTS)
         initial = ClassRBMParams.initial(n_visible, n_hidden, n_classes, key=key)
         self.n_visible, self.n_hidden, self.n_classes = n_visible, n_hidden, n_classes

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rbmx.arguments import number
+from rbmx.arguments import check_types
 from rbmx.autoencoder import OUTPUTS, Autoencoder
 from rbmx.classifier import Classifier, Regressor
 from rbmx.encoded import EncodedSource
-from rbmx.feed_forward import TiedLinear
 from rbmx.rng import Draws, Key
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Network
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["DenoisingAutoencoder", "GaussianNoise", "Masking", "SaltAndPepper", "StackedDenoisingAutoencoder"]
 
 
-def _require_share(share: float) -> None:
-    if not 0 <= number("share", share) <= 1:
-        raise ValueError(f"share: expected a number from 0 to 1, got {share}")
+def _require_share(noise: Masking | SaltAndPepper) -> None:
+    check_types(noise)
+    if not 0 <= noise.share <= 1:
+        raise ValueError(f"share: expected a number from 0 to 1, got {noise.share}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Masking:
     share: float = 0.3
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        _require_share(self)
 
     def corrupt(self, x: Tensor, draws: Draws) -> Tensor:
         """Rows (rows, units), spoiled."""
@@ -63,7 +64,7 @@ class SaltAndPepper:
     share: float = 0.3
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        _require_share(self)
 
     def corrupt(self, x: Tensor, draws: Draws) -> Tensor:
         """Rows (rows, units), spoiled."""
@@ -82,7 +83,8 @@ class GaussianNoise:
     std: float = 0.3
 
     def __post_init__(self) -> None:
-        if not (number("std", self.std) >= 0 and math.isfinite(self.std)):
+        check_types(self)
+        if not (self.std >= 0 and math.isfinite(self.std)):
             raise ValueError(f"std: expected 0 or more, got {self.std}")
 
     def corrupt(self, x: Tensor, draws: Draws) -> Tensor:

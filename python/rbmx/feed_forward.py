@@ -23,6 +23,7 @@ from rbmx.layer import torch_seed
 from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import Affine, Network
 from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
@@ -33,28 +34,10 @@ from rbmx.tuning import ACTIVATION_OF, ModuleLearner, Noise, Regularization, act
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FeedForward", "TiedLinear", "activation_stage", "affine_stages", "params_of", "require_sizes"]
+__all__ = ["FeedForward", "activation_stage", "affine_stages", "params_of", "require_sizes"]
 
 GAINS = {"sigmoid": 4.0, "relu": math.sqrt(2)}
 MODULE_OF = {name: module for module, name in ACTIVATION_OF.items()}
-
-
-class TiedLinear(nn.Module):
-    """x W + b with the weights of a layer W x + c: one parameter, one gradient."""
-
-    def __init__(self, of: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = of.out_features, of.in_features
-        self.weight = of.weight
-        self.bias = nn.Parameter(torch.empty(of.in_features, device=of.weight.device, dtype=of.weight.dtype))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(rows, in_features) to (rows, out_features)."""
-        return nn.functional.linear(x, self.weight.t(), self.bias)
-
-    def extra_repr(self) -> str:
-        """Sizes."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
 class FeedForward(nn.Module):
@@ -70,7 +53,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, settings: dict[str, Any], seed: int | None) -> None:
         super().__init__()
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed = settings, None if seed is None else whole_number("seed", seed)
         self.history: list[TuningRecord] = []
 
     def stages(self) -> list[nn.Module]:
@@ -83,7 +66,7 @@ class FeedForward(nn.Module):
         The gain g keeps variances through an activation: 4 for a sigmoid, whose slope at 0 is 1/4, sqrt(2) for ReLU,
         else 1.
         """
-        key = Key(self._fit_seed(None)).fold_in(Purpose.INITIAL_WEIGHTS)
+        key = Key(self._own_seed()).fold_in(Purpose.INITIAL_WEIGHTS)
         with torch.no_grad():
             stages = self.stages()
             for i, layer in enumerate(self._layers()):
@@ -183,10 +166,15 @@ class FeedForward(nn.Module):
     def _layers(self) -> list[nn.Linear | TiedLinear]:
         return [stage for stage in self.stages() if isinstance(stage, nn.Linear | TiedLinear)]
 
-    def _fit_seed(self, seed: int | None) -> int:
+    def _own_seed(self) -> int:
+        return int(torch_seed()) if self._seed is None else self._seed
+
+    def _fit_seed(self, seed: int | None, first_epoch: int = 0) -> int:
+        """The seed of a fit: of the module's, another one for each number of epochs that were done before the run."""
         if seed is not None:
             return seed
-        return int(torch_seed()) if self._seed is None else self._seed
+        before = len(self.history) - first_epoch
+        return Key(self._own_seed()).fold_in(Purpose.TRAINING).fold_in(before).seed if before > 0 else self._own_seed()
 
     @property
     def _first_weight(self) -> Tensor:
@@ -212,7 +200,7 @@ class FeedForward(nn.Module):
     ) -> list[TuningRecord]:
         """The fit of all nets, of some of the stages where they are given; settings: of a TuningConfig."""
         stages = self.stages() if stages is None else stages
-        seed = self._fit_seed(seed)
+        seed = self._fit_seed(seed, settings.get("first_epoch", 0))
         method = optimizer if isinstance(optimizer, str) and optimizer in METHODS else "minibatches"
         if method != "minibatches" and regularization != Regularization():
             raise ValueError(f"dropout, max_norm: go with minibatches, not with {method}")
@@ -240,7 +228,6 @@ class FeedForward(nn.Module):
         try:
             return tuner.run()
         finally:
-            learner.scale_rates(1.0)
             self.history += tuner.history
 
     _targets_name = "targets"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rbmx.arguments import whole_number
 from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.units import UnitType, unit_type
@@ -40,7 +41,7 @@ class RBMLayer(nn.Module):
         super().__init__()
         self.visible, self.hidden = visible, hidden
         self.n_visible, self.n_hidden = n_visible, n_hidden
-        self._seed = seed
+        self._seed = None if seed is None else whole_number("seed", seed)
         initial = self._initial_params()
         self.visible_unit, self.hidden_unit = unit_type(visible, n_visible), unit_type(hidden, n_hidden)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from rbmx.arguments import check_types
 from rbmx.backends import Rows
 from rbmx.bits import PackedBits
 from rbmx.rng import Draws, Key, Purpose
+from rbmx.tied import TiedLinear
 from rbmx.training.backprop import require_loss
 from rbmx.training.examples import Examples
 from rbmx.training.feed import Window
@@ -55,9 +57,11 @@ class Regularization:
     """What keeps a net from fitting its rows too closely, beside weight decay.
 
     Attributes:
-        dropout: the share of hidden units without which each row goes, the others scaled up (Srivastava et al. 2014).
+        dropout: the share of hidden units without which each row goes, the others scaled up (Srivastava et al. 2014):
+            of every layer but the output, whatever its activation, the code of an autoencoder too.
         input_dropout: the same share of the inputs.
-        max_norm: the largest length of a hidden unit's incoming weights; None: no bound.
+        max_norm: the largest length of a hidden unit's incoming weights, in every layer but the output, tied ones too;
+            None: no bound.
     """
 
     dropout: float = 0.0
@@ -164,7 +168,6 @@ class ModuleLearner:
         self._stages, self._loss = stages, loss
         self._examples, self._validation = examples, validation
         self._stepper, self._regularization, self._noise = stepper, regularization, noise
-        self._rates = [] if stepper is None else [group["lr"] for group in stepper.param_groups]
         self._noise_key = Key(seed).fold_in(Purpose.CORRUPTION)
         self._dropout_key = Key(seed).fold_in(Purpose.DROPOUT)
         modules = nn.ModuleList(stages)
@@ -174,8 +177,8 @@ class ModuleLearner:
 
     @property
     def lr(self) -> float:
-        """The rate of the first group of parameters."""
-        return float(self._rates[0]) if self._rates else 0.0
+        """The rate of the first group of parameters, which a torch lr_scheduler in a callback may have moved."""
+        return 0.0 if self._stepper is None else float(self._stepper.param_groups[0]["lr"])
 
     @property
     def has_validation(self) -> bool:
@@ -199,7 +202,6 @@ class ModuleLearner:
         """One step of the optimizer down the mean loss of these rows."""
         stepper = self._stepper
         assert stepper is not None
-        self.scale_rates(factor)
         x, target = self._chosen(places)
 
         def mean_loss() -> Any:
@@ -208,19 +210,14 @@ class ModuleLearner:
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
-        loss: Any = stepper.step(mean_loss)  # of the first evaluation, for optimizers that make more
+        with _scaled(stepper, factor):
+            loss: Any = stepper.step(mean_loss)  # of the first evaluation, for optimizers that make more
         self._total += loss.detach() * len(places)
         if self._regularization.max_norm is not None:
             self._bound_norms(self._regularization.max_norm)
 
-    def scale_rates(self, factor: float) -> None:
-        """Give the optimizer its own rates times the factor; 1 between epochs, when others may look at it."""
-        for group, rate in zip(self._stepper.param_groups if self._stepper else (), self._rates, strict=True):
-            group["lr"] = rate * factor
-
     def take_loss(self) -> float:
         """The one place that waits for the device, once an epoch."""
-        self.scale_rates(1.0)
         total = float(self._total)
         self._total.zero_()
         return total
@@ -275,9 +272,23 @@ class ModuleLearner:
 
     @torch.no_grad()
     def _bound_norms(self, max_norm: float) -> None:
-        layers = [stage for stage in self._stages if isinstance(stage, nn.Linear)]
+        layers = [stage for stage in self._stages if isinstance(stage, nn.Linear | TiedLinear)]
         for layer in layers[:-1]:
-            layer.weight.copy_(torch.renorm(layer.weight, 2, 0, max_norm))
+            units = 0 if isinstance(layer, nn.Linear) else 1  # shrinking columns of tied weights lengthens no row
+            layer.weight.copy_(torch.renorm(layer.weight, 2, units, max_norm))
+
+
+@contextmanager
+def _scaled(stepper: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    """The optimizer's rates times the factor for one step: between steps they are its own, for schedulers to move."""
+    rates = [group["lr"] for group in stepper.param_groups]
+    try:
+        for group, rate in zip(stepper.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        yield
+    finally:
+        for group, rate in zip(stepper.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 def activation_of(stages: Sequence[nn.Module]) -> str:
@@ -336,8 +347,8 @@ def _loss_sum(
     x = drop(x, 0)
     for i, stage in enumerate(stages[:last]):
         x = stage(x)
-        if type(stage) in ACTIVATION_OF:
-            x = drop(x, i)
+        if i + 1 < last and type(stages[i + 1]) not in ACTIVATION_OF:  # a hidden layer is complete
+            x = drop(x, i + 1)
     wide = torch.promote_types(x.dtype, torch.float32)  # half precision cannot add up a batch
     x = x.to(wide)
     if loss != "nll":

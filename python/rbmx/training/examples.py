@@ -35,6 +35,8 @@ class Examples:
 def open_examples(data: Any, targets: Any, *, n_in: int, unbounded: bool, name: str = "targets") -> Examples:
     """Data and targets that fit one another.
 
+    A source of unknown length is counted in a pass of its own; one that gives its rows once is loaded.
+
     Args:
         data: whatever rbmx.data.open_source takes.
         targets: an array of as many rows, or None: the rows themselves.
@@ -52,8 +54,9 @@ def open_examples(data: Any, targets: Any, *, n_in: int, unbounded: bool, name: 
     if targets is None:
         return Examples(dataset, None)
     wanted = np.asarray(targets)
-    if dataset.n_rows is None:
+    if dataset.n_rows is None and dataset.one_pass:
         dataset = open_source(dataset.load(), unbounded=True)
-    if wanted.ndim < 1 or len(wanted) != dataset.n_rows:
-        raise ValueError(f"{name}: expected {dataset.n_rows}, one for each row of the data, got {wanted.shape}")
+    n_rows = sum(len(rows) for _, rows in dataset.blocks()) if dataset.n_rows is None else dataset.n_rows
+    if wanted.ndim < 1 or len(wanted) != n_rows:
+        raise ValueError(f"{name}: expected {n_rows}, one for each row of the data, got {wanted.shape}")
     return Examples(dataset, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,30 @@ def test_a_job_that_stops_in_the_middle_goes_on_to_the_bit(tmp_path: Path, layer
     kept = load_round(model)
     assert (len(kept.lower), kept.number) == (layer, rounds_done)
     rest = train(checkpoint=model, resume=True)
-    assert list(map(digest, rest.layers)) == list(map(digest, train().layers))
+    whole = train()
+    assert list(map(digest, rest.layers)) == list(map(digest, whole.layers))
+    assert _errors(rest) == _errors(whole)
+
+
+def _errors(result: DBNResult) -> list[list[float]]:
+    return [[record.reconstruction_error for record in history] for history in result.histories]
+
+
+def test_a_job_goes_on_in_another_process(tmp_path: Path, run_python: Callable[..., str]) -> None:
+    """Whatever its settings are made of."""
+    model = tmp_path / "dbn.safetensors"
+    plan = "schedule=rbmx.ExponentialDecay(0.9), optimizer=rbmx.SGD(0.05, 0.5), penalties=[rbmx.L2(1e-4)]"
+    run = f"train_dbn(stripes(), {SIZES}, checkpoint={str(model)!r}, {plan}, **{JOB}"
+    script = "import warnings; warnings.simplefilter('ignore'); import rbmx; from rbmx.jobs import train_dbn;"
+    script += "from tests.jobs.data import stripes;"
+    run_python(f"{script} {run})")
+    assert run_python(f"{script} print(len({run}, resume=True).layers))") == "2\n"
+
+
+def test_a_function_is_no_schedule_of_a_job() -> None:
+    """It used to fail in the first task: a file holds no function."""
+    with pytest.raises(ValueError, match="schedule: tasks read their settings from a file, which holds no function"):
+        train(schedule=lambda epoch, epochs: 1.0)
 
 
 def test_a_finished_job_is_left_as_it_is(tmp_path: Path) -> None:
@@ -53,6 +77,7 @@ def test_a_finished_job_is_left_as_it_is(tmp_path: Path) -> None:
     done = train(checkpoint=model)
     again = train(checkpoint=model, resume=True)
     assert list(map(digest, again.layers)) == list(map(digest, done.layers))
+    assert _errors(again) == _errors(done)
 
 
 def test_shards_are_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +110,8 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], messag
 def test_other_settings_or_another_model_are_no_job_to_go_on_from(tmp_path: Path) -> None:
     model = tmp_path / "dbn.safetensors"
     train(checkpoint=model)
-    with pytest.raises(ValueError, match=r"resume: .* was begun with sizes, units and settings"):
+    message = r"begun with other settings: settings\[0\].config.optimizer.lr 0.05, got 0.7; settings\[1\]"
+    with pytest.raises(ValueError, match=message):
         train(checkpoint=model, resume=True, lr=0.7)
     train_rounds(stripes(), 8, **JOB, checkpoint=model)
     with pytest.raises(CheckpointError, match="expected a model of train_dbn"):

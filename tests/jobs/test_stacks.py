@@ -191,6 +191,11 @@ def test_a_resumed_job_keeps_its_settings(tmp_path: Path) -> None:
     train(checkpoint=kept, rounds=1)
     with pytest.raises(ValueError, match="resume: the earlier job's settings hold"):
         train_stack(stripes(), resume=kept, lr=0.1)
+    ignored: dict[str, Any] = {"epochs": 10, "units": "gaussian", "n_classes": 2, "binarize": 0.5, "scale": 255.0}
+    ignored |= {"on_bad_row": "raise", "label": None, "per_layer": [{}, {}], "fine_tune": "autoencoder"}
+    for name, value in ignored.items():
+        with pytest.raises(ValueError, match=f"resume: the earlier job's settings hold; .*, got {name}"):
+            train_stack(stripes(), resume=kept, **{name: value})
     with pytest.raises(ValueError, match="shards: the job was begun with 3, got 4"):
         train_stack(stripes(), resume=kept, shards=4)
     with pytest.raises(ValueError, match="resume: the job was begun with values as they are"):

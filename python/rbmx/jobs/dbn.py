@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,12 @@ from rbmx.jobs.rounds import at_work, begin, go_on, job_settings, same_shards
 from rbmx.jobs.settings import JobSettings
 from rbmx.params import RBMParams
 from rbmx.training.greedy import initial_stack
-from rbmx.training.history import EpochRecord
+from rbmx.training.history import EpochRecord, record_from_json
 
 __all__ = ["DBNResult", "train_dbn"]
 
-PLAN = "dbn"  # under this name Round.extra keeps what the whole job was asked for
+PLAN = "dbn"  # under this name Round.extra keeps what the whole job was asked for,
+HISTORIES = "dbn histories"  # and under this one the records of the layers below, as JSON
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +97,22 @@ def train_dbn(
     if checkpoint is not None:
         require_writable(checkpoint)
     told = None if isinstance(label, Unset) else label
-    own = [{"rounds": rounds, **settings, **dict(changes)} for changes in (per_layer or [{}] * len(layers))]
-    asked = json.dumps([list(sizes), [(layer.visible, layer.hidden) for layer in layers], own], default=repr)
+    common = {"rounds": rounds, "label": told, "on_bad_row": on_bad_row, **settings}
+    own: list[dict[str, Any]] = [{**common, **changes} for changes in (per_layer or [{}] * len(layers))]
+    asked = json.dumps(
+        {
+            "sizes": list(sizes),
+            "units": [(layer.visible, layer.hidden) for layer in layers],
+            "settings": [_in_one_place(plan) for plan in own],
+        }
+    )
     earlier = _earlier(checkpoint, asked) if resume and checkpoint is not None else None
     encoding = Encoding(binarize, scale, seed, unbounded=layers[0].visible != "bernoulli")
     reading = JobSettings(encoding=encoding, label=told, on_bad_row=on_bad_row)
     if earlier is not None:
         shards = same_shards(shards, earlier.settings.shards)
     done = [] if earlier is None else list(earlier.lower)
-    histories: list[list[EpochRecord]] = [[] for _ in done]
+    histories = [] if earlier is None else _histories(earlier)
     with at_work(runner, shards, conf_paths=conf_paths, jobconf=jobconf, options=options, maps=maps) as engine:
         inputs = open_inputs(data, shards, engine, reading, refuse_csv=isinstance(label, Unset))
         if runner == "hadoop" and ship:
@@ -113,8 +121,9 @@ def train_dbn(
             if earlier is not None and i == len(earlier.lower):
                 job = go_on(earlier, earlier.settings.rounds, inputs)
             else:
-                plan = job_settings(shards=inputs.shards, **{"label": told, "on_bad_row": on_bad_row, **own[i]})
-                job = begin(layers[i], replace(plan, shards=shards), inputs, lower=done, extra={PLAN: asked})
+                plan = replace(job_settings(shards=inputs.shards, **own[i]), shards=shards)
+                extra = {PLAN: asked, HISTORIES: _as_json(histories)}
+                job = begin(layers[i], plan, inputs, lower=done, extra=extra)
             result = run_rounds(job, inputs, engine, validation=validation, checkpoint=checkpoint, watcher=watcher)
             done = [*done, result.params]
             histories.append(result.history)
@@ -129,10 +138,36 @@ def _earlier(checkpoint: str | Path, asked: str) -> Round:
         ValueError: other settings.
     """
     job = load_round(checkpoint)
-    if PLAN not in job.extra:
+    if not {PLAN, HISTORIES} <= job.extra.keys():
         raise CheckpointError(f"{checkpoint}: expected a model of train_dbn, this one was trained as a single layer")
-    if job.extra[PLAN] != asked:
-        raise ValueError(
-            f"resume: {checkpoint} was begun with sizes, units and settings {job.extra[PLAN]}, got {asked}"
-        )
+    if changed := list(_changed(json.loads(job.extra[PLAN]), json.loads(asked))):
+        raise ValueError(f"resume: {checkpoint} was begun with other settings: {'; '.join(changed)}")
     return job
+
+
+def _in_one_place(plan: dict[str, Any]) -> dict[str, Any]:
+    """A layer's settings as JSON values before they are made to fit shards, and how they are to fit."""
+    fitting = {name: plan.get(name) for name in ("split_batch", "rate_scale")}
+    return {**job_settings(shards=1, **plan).to_dict(), **fitting}
+
+
+def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """What differs between two values of JSON, by its place."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _changed(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (one, other) in enumerate(zip(before, now, strict=True)):
+            yield from _changed(one, other, f"{name}[{i}]")
+    elif before != now:
+        yield f"{name} {before}, got {now}"
+
+
+def _as_json(histories: Sequence[Sequence[EpochRecord]]) -> str:
+    return json.dumps([[record.to_json() for record in history] for history in histories])
+
+
+def _histories(job: Round) -> list[list[EpochRecord]]:
+    """Of the layers below the one under training."""
+    kept = json.loads(job.extra[HISTORIES])
+    return [[record_from_json(record) for record in history] for history in kept]

@@ -150,7 +150,7 @@ def _placed(paths: list[str], shards: int, dataset: Dataset, engine: Engine) -> 
     if engine.runner != "hadoop":
         return Inputs(paths, splits, shards, dataset, dataset.n_rows)
     uri = f"{engine.remote_folder}/shards"
-    engine.hdfs.upload([Path(path) for path in paths], uri)
+    engine.hdfs.put([Path(path) for path in paths], uri)
     return Inputs([uri], splits, shards, dataset, dataset.n_rows)
 
 

@@ -76,6 +76,11 @@ class JobSettings:
         config = self.config
         if not isinstance(config.sampler, CD | PCD):
             raise ValueError(f"sampler: shards train by CD or PCD, got {config.sampler}")
+        if config.schedule is not None and not dataclasses.is_dataclass(config.schedule):
+            raise ValueError(
+                "schedule: tasks read their settings from a file, which holds no function; expected LinearDecay, "
+                f"ExponentialDecay or None, got {config.schedule!r}"
+            )
         if self.merge == "gradient":
             self._check_gradient()
         elif config.update(1.0).has_squares and self.momentum_rule != "reset":

@@ -34,6 +34,7 @@ from rbmx.training.measuring import VALIDATION_ROWS, first_rows
 __all__ = ["StackOutcome", "train_stack"]
 
 WATCHED_ROWS = 1000
+DEFAULT_EPOCHS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def train_stack(
     data: Any,
     sizes: Sequence[int] | None = None,
     *,
-    epochs: int = 10,
+    epochs: int | Unset = UNSET,
     rounds: int = 1,
     shards: int | None = None,
     fine_tune: FineTuning | Literal["autoencoder", "classifier"] | None = None,
@@ -69,7 +70,7 @@ def train_stack(
     label: Literal["first", "last"] | Unset | None = UNSET,
     binarize: float | Literal["sample"] | None = None,
     scale: float | None = None,
-    on_bad_row: Literal["raise", "skip"] = "raise",
+    on_bad_row: Literal["raise", "skip"] | Unset = UNSET,
     validation: Any = None,
     checkpoint: str | Path | None = None,
     resume: str | Path | StackRound | None = None,
@@ -93,7 +94,7 @@ def train_stack(
     Args:
         data: as in train_rounds.
         sizes: units of each level, from the data up; not with `resume`.
-        epochs: passes over its shard that a task makes for each layer in a round.
+        epochs: passes over its shard that a task makes for each layer in a round, 10 unless given.
         rounds: in all.
         shards: how many; None: 4, or as many as `data` holds.
         fine_tune: "autoencoder", "classifier" or a FineTuning with its settings.
@@ -104,7 +105,7 @@ def train_stack(
         runner, label, binarize, scale, on_bad_row, conf_paths, jobconf, options, maps, ship: as in train_rounds.
         validation: data to measure after each round, or (data, labels) for a classifier.
         checkpoint: a file, replaced whole after each round.
-        resume: such a file, or its job: goes on to `rounds` in all.
+        resume: such a file, or its job: goes on to `rounds` in all; what belongs to its settings is refused beside it.
         on_round_end: called after each round, when it is saved, with what the next one starts from.
         settings: of job_settings: batch_size, lr, k, momentum, seed, propagate, weighting, ...; CD unless a sampler is
             named.
@@ -116,8 +117,13 @@ def train_stack(
     """
     if (resume is None) == (sizes is None):
         raise ValueError("sizes: expected the units of each level, or resume=, which knows them")
-    if resume is not None and (settings or per_layer or fine_tune is not None):
-        raise ValueError("resume: the earlier job's settings hold; only rounds, data and the engine can be given")
+    if resume is not None:
+        column = None if isinstance(label, Unset) else str(label)
+        how_read = {"label": column, "binarize": binarize, "scale": scale, "on_bad_row": on_bad_row}
+        nets = {"fine_tune": fine_tune, "n_classes": n_classes, "units": units, "per_layer": per_layer or None}
+        _refuse_beside_resume({"epochs": epochs, **nets, **how_read, **settings})
+    epochs = DEFAULT_EPOCHS if isinstance(epochs, Unset) else epochs
+    on_bad_row = "raise" if isinstance(on_bad_row, Unset) else on_bad_row
     if checkpoint is not None:
         require_writable(checkpoint)
     earlier = load_stack_round(resume) if isinstance(resume, (str, Path)) else resume
@@ -157,6 +163,15 @@ def train_stack(
             if on_round_end is not None:
                 on_round_end(job, record)
     return StackOutcome(job.layers, job.network, job.history, job)
+
+
+def _refuse_beside_resume(given: dict[str, Any]) -> None:
+    names = [name for name, value in given.items() if value is not None and not isinstance(value, Unset)]
+    if names:
+        raise ValueError(
+            "resume: the earlier job's settings hold; only rounds, data and the engine can be given beside it, got "
+            f"{', '.join(names)}"
+        )
 
 
 def _tuning(asked: FineTuning | str | None, n_classes: int | None) -> FineTuning | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import product
 from typing import Any
 
@@ -310,6 +311,29 @@ def test_the_best_parameters_by_validation_stay() -> None:
     assert (found != y).mean() == records[best_epoch - 1].validation_error
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StopTraining])
+def test_the_best_parameters_stay_where_a_run_is_cut_short(error: type[BaseException]) -> None:
+    """Validated on other labels than its own it is best after the first epoch, and cut short in the third."""
+    rows, labels = stripes(60)
+    kept = []
+
+    class Cut:
+        def on_epoch_end(self, trainer: Any, record: Any) -> None:
+            kept.append(trainer.params.copy())
+            if record.epoch == 3:
+                raise error
+
+    params = ClassRBMParams.initial(12, 16, 3, key=Key(0))
+    data, unseen = labelled_rows(rows, labels, params), labelled_rows(rows, (labels + 1) % 3, params)
+    config = ClassConfig(9, 10, Objective(1, 0), optimizer=SGD(0.5), patience=5)
+    trainer = ClassTrainer(params, *data, config, validation=unseen, callbacks=[Cut()], progress=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        trainer.run()
+    reached = [(record.validation_error, record.validation_log_loss) for record in trainer.history]
+    assert min(reached) == reached[0] < reached[2]
+    np.testing.assert_array_equal(params.weight, kept[0].weight)
+
+
 def test_a_diverged_run_gives_back_the_epoch_before() -> None:
     x, y = stripes(100)
     params = ClassRBMParams.initial(12, 8, 3, key=Key(0))
@@ -368,7 +392,7 @@ def test_some_label_must_be_known() -> None:
     ("make", "error", "message"),
     [
         (lambda: ClassConfig(epochs=-1), ValueError, "epochs: expected 0 or more, got -1"),
-        (lambda: ClassConfig(batch_size=0), ValueError, "batch_size: expected 1 or more"),
+        (lambda: ClassConfig(batch_size=0), ValueError, "batch_size: expected 1 to 65536, got 0"),
         (lambda: ClassConfig(patience=0), ValueError, "patience: expected 1 or more"),
         (lambda: ClassConfig(sampler="pt"), ValueError, "sampler: expected CD or PCD"),  # type: ignore[arg-type]
         (lambda: ClassConfig(optimizer=Adam()), ValueError, "optimizer: expected SGD"),  # type: ignore[arg-type]
@@ -376,6 +400,8 @@ def test_some_label_must_be_known() -> None:
         (lambda: ClassConfig(centering=2.0), ValueError, "centering: expected a rate"),
         (lambda: ClassConfig(averaging=1.0), ValueError, "averaging: expected 0 <= averaging < 1"),
         (lambda: ClassConfig(schedule="linear"), ValueError, "schedule: expected a function"),  # type: ignore[arg-type]
+        (lambda: ClassConfig(seed=-1), ValueError, "seed: expected an integer from 0"),
+        (lambda: trained(ClassConfig(schedule=lambda *_: np.nan)), ValueError, r"schedule: .* in epoch 0 .*, got nan"),
         (lambda: ClassConfig(epochs=1.5), TypeError, "epochs: expected a whole number"),  # type: ignore[arg-type]
         (lambda: Objective(1, -0.1), ValueError, "generative: expected a weight of 0 or more, got -0.1"),
         (lambda: Objective(0, 0), ValueError, "discriminative, generative: expected one of them above 0"),

@@ -26,8 +26,8 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import PCD, Sampler, sampler_from
 from rbmx.training import L2, LinearDecay, TrainConfig
-from rbmx.training.config import MAX_BATCH
 from rbmx.training.optimizers import Optimizer, optimizer_from
+from rbmx.training.passes import MAX_BATCH
 from rbmx.training.penalties import Penalty
 from rbmx.training.schedules import Schedule
 from rbmx.training.starting import start_at_data

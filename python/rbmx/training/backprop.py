@@ -129,7 +129,7 @@ class Network:
     Attributes:
         layers: from input to output, of one dtype.
         reproducible: float32 products in canonical order, the same bytes on any number of threads and any processor,
-            as tasks on a cluster need; else those of BLAS, which are faster for small minibatches.
+            as tasks on a cluster need; else those of BLAS.
     """
 
     layers: Sequence[Affine]

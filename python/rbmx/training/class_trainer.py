@@ -31,8 +31,9 @@ from rbmx.training.class_rbm import (
 )
 from rbmx.training.measuring import log_odds, means
 from rbmx.training.optimizers import SGD
+from rbmx.training.passes import require_passes
 from rbmx.training.penalties import L2, Dropout, dropout, total
-from rbmx.training.schedules import Schedule
+from rbmx.training.schedules import Schedule, factor_of
 from rbmx.units import unit_type
 
 __all__ = ["ClassConfig", "ClassRecord", "ClassTrainer", "class_log_probabilities", "labelled_rows"]
@@ -77,16 +78,13 @@ class ClassConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}: expected {least} or more, got {value}")
+        require_passes(self)
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience: expected 1 or more epochs, got {self.patience}")
         if not isinstance(self.sampler, CD | PCD):
             raise ValueError(f"sampler: expected CD or PCD, got {self.sampler!r}")
         if not isinstance(self.optimizer, SGD):
             raise ValueError(f"optimizer: expected SGD, got {self.optimizer!r}")
-        if self.schedule is not None and not callable(self.schedule):
-            raise ValueError(f"schedule: expected a function of (epoch, epochs), got {self.schedule!r}")
         if not 0 <= self.centering <= 1:
             raise ValueError(f"centering: expected a rate from 0 (plain gradients) to 1, got {self.centering}")
         if not 0 <= self.averaging < 1:
@@ -98,7 +96,7 @@ class ClassConfig:
 
     def learning_rate(self, epoch: int) -> float:
         """The rate of an epoch counted from 0."""
-        return self.optimizer.lr * (1.0 if self.schedule is None else float(self.schedule(epoch, self.epochs)))
+        return self.optimizer.lr * factor_of(self.schedule, epoch, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ class ClassTrainer:
 
     Args:
         params: changed in place: they end as the parameters of the best epoch by validation error where there is
-            `patience`, else as those of the last.
+            `patience`, also when the run is interrupted or fails, else as those of the last.
         rows, labels: of labelled_rows.
         config: the settings.
         validation: rows and labels to measure after each epoch.
@@ -216,7 +214,8 @@ class ClassTrainer:
         """Train; the records.
 
         Raises:
-            DivergedError: a bias passed 2047; params are those before the epoch.
+            DivergedError: a bias passed 2047; params are those before the epoch, of the best one with `patience`.
+            ValueError: a schedule gave no factor of 0 or more.
         """
         if self.config.objective.has_chains and not self.params.visible_bias.any():
             for params in (self.params, self._live):
@@ -243,7 +242,8 @@ class ClassTrainer:
                         break
         except StopTraining:
             pass
-        _copy(kept, self.params)
+        finally:
+            _copy(kept, self.params)
         return self.history
 
     def _run_epoch(self, epoch: int) -> ClassRecord:

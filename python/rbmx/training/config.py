@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,12 +11,12 @@ from rbmx.arguments import check_types, items, number
 from rbmx.backends import ENGINES, Update
 from rbmx.samplers import CD, PCD, PT, FastPCD, Sampler, sampler_from
 from rbmx.training.optimizers import SGD, Adam, Optimizer, RMSProp, optimizer_from
+from rbmx.training.passes import require_passes
 from rbmx.training.penalties import L1, L2, Dropout, GroupL2, MaxNorm, Penalty, Sparsity, dropout, total
-from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule
+from rbmx.training.schedules import ExponentialDecay, Forgotten, LinearDecay, Schedule, factor_of
 
 __all__ = ["TrainConfig"]
 
-MAX_BATCH = 65536
 CENTERING = 0.01
 _SAMPLERS = (CD, PCD, FastPCD, PT)
 _OPTIMIZERS = (SGD, Adam, RMSProp)
@@ -74,16 +73,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
+        require_passes(self)
         object.__setattr__(self, "sampler", sampler_from(self.sampler))
         object.__setattr__(self, "optimizer", optimizer_from(self.optimizer))
-        if self.schedule is not None and not callable(self.schedule):
-            raise ValueError(f"schedule: expected a function of (epoch, epochs), got {self.schedule!r}")
-        if self.epochs < 0:
-            raise ValueError(f"epochs: expected 0 or more, got {self.epochs}")
-        if not 1 <= self.batch_size <= MAX_BATCH:
-            raise ValueError(f"batch_size: expected 1 to {MAX_BATCH}, got {self.batch_size}")
-        if not 0 <= self.seed < 1 << 64:
-            raise ValueError(f"seed: expected an integer from 0 to 2^64 - 1, got {self.seed}")
         if self.engine not in ENGINES:
             raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
         if self.visible_bias not in ("data", "keep"):
@@ -187,10 +179,7 @@ class TrainConfig:
 
     def learning_rate(self, epoch: int) -> float:
         """The rate of an epoch counted from 0."""
-        factor = 1.0 if self.schedule is None else float(self.schedule(epoch, self.epochs))
-        if not (factor >= 0 and math.isfinite(factor)):
-            raise ValueError(f"schedule: expected a factor of 0 or more in epoch {epoch} (from 0), got {factor}")
-        return self.optimizer.lr * factor
+        return self.optimizer.lr * factor_of(self.schedule, epoch, self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values; a schedule that is a function of the user's is kept by name only."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rbmx.arguments import check_types
 
-__all__ = ["ExponentialDecay", "Forgotten", "LinearDecay", "Schedule"]
+__all__ = ["ExponentialDecay", "Forgotten", "LinearDecay", "Schedule", "factor_of"]
 
 Schedule = Callable[[int, int], float]
+
+
+def factor_of(schedule: Schedule | None, epoch: int, epochs: int) -> float:
+    """What the rate is multiplied by in an epoch counted from 0; ValueError where a schedule gives no such number."""
+    factor = 1.0 if schedule is None else float(schedule(epoch, epochs))
+    if not (factor >= 0 and math.isfinite(factor)):
+        raise ValueError(f"schedule: expected a factor of 0 or more in epoch {epoch} (from 0), got {factor}")
+    return factor
 
 
 @dataclass(frozen=True)

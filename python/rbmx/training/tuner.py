@@ -17,11 +17,11 @@ from rbmx.data import Dataset
 from rbmx.errors import DivergedError
 from rbmx.rng import Key, Purpose
 from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks
-from rbmx.training.config import MAX_BATCH
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS, minimize
-from rbmx.training.schedules import Schedule
+from rbmx.training.passes import require_passes
+from rbmx.training.schedules import Schedule, factor_of
 
 __all__ = ["BLOCK_ROWS", "FineTuner", "Learner", "Places", "TuningConfig", "Vector"]
 
@@ -61,20 +61,13 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.epochs < 0:
-            raise ValueError(f"epochs: expected 0 or more, got {self.epochs}")
-        if not 1 <= self.batch_size <= MAX_BATCH:
-            raise ValueError(f"batch_size: expected 1 to {MAX_BATCH}, got {self.batch_size}")
+        require_passes(self)
         if self.method not in ("minibatches", *METHODS):
             raise ValueError(f"method: expected minibatches, {', '.join(METHODS)}, got {self.method!r}")
         if not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)):
             raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
-        if self.schedule is not None and not callable(self.schedule):
-            raise ValueError(f"schedule: expected a function of (epoch, epochs), got {self.schedule!r}")
         if self.schedule is not None and self.method != "minibatches":
             raise ValueError(f"schedule: {self.method} searches along lines and has no rate")
-        if not 0 <= self.seed < 1 << 64:
-            raise ValueError(f"seed: expected an integer from 0 to 2^64 - 1, got {self.seed}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience: expected 1 or more epochs, got {self.patience}")
         if self.buffer_bytes < 1:
@@ -86,10 +79,7 @@ class TuningConfig:
 
     def factor(self, epoch: int) -> float:
         """Of the rate in an epoch counted from 0."""
-        factor = 1.0 if self.schedule is None else float(self.schedule(epoch, self.epochs))
-        if not (factor >= 0 and math.isfinite(factor)):
-            raise ValueError(f"schedule: expected a factor of 0 or more in epoch {epoch} (from 0), got {factor}")
-        return factor
+        return factor_of(self.schedule, epoch, self.epochs)
 
 
 class Learner(Protocol):

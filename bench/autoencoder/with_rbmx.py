@@ -11,7 +11,7 @@ import numpy as np
 
 import rbmx
 from rbmx.rng import Key
-from rbmx.training import Adam, Network, TrainConfig, fine_tune
+from rbmx.training import Adam, Network, TrainConfig
 from rbmx.training.greedy import initial_stack, train_stack
 
 
@@ -31,13 +31,15 @@ def in_one_process(words: argparse.Namespace, data: np.ndarray, test: np.ndarray
     network = Network.autoencoder_of(layers)
     greedy, greedy_error = time.time() - words.started, squared_error(network, test)
     before = time.time()
-    fine_tune(
-        network,
+    import torch  # which backprop takes, and greedy training does not
+
+    torch.set_num_threads(words.threads)
+    model = rbmx.Autoencoder.from_layers(layers, seed=words.seed)
+    model.fit(
         data,
-        loss="cross_entropy",
-        optimizer=Adam(words.tuning_rate),
         epochs=words.backprop,
         batch_size=words.tuning_batch,
+        lr=words.tuning_rate,
         seed=words.seed,
         progress=False,
     )
@@ -45,7 +47,7 @@ def in_one_process(words: argparse.Namespace, data: np.ndarray, test: np.ndarray
         "greedy_seconds": greedy,
         "greedy_error": greedy_error,
         "tuning_seconds": time.time() - before,
-        "tuned_error": squared_error(network, test),
+        "tuned_error": model.reconstruction_error(test),
     }
 
 

@@ -22,8 +22,8 @@ UNIT_PEERS = ("rbmx_reference", "torch_units")
 REFERENCE_ROWS = 1_000  # a round of the reference backend: it takes seconds for them
 SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 ALIKE = Answer(visible_bias=0.05, hidden_bias=0.05, weight=0.05)
-"""Of the kernels and the specification, which draw the same numbers: a draw in a million differs (weights in 2^-20), and
-what it changes grows with each update: 0.014 of the weights' way after five of 510-2000; other draws are 0.3 away."""
+"""Of the kernels and the specification, which draw the same numbers: a draw in a million differs (weights in 2^-20),
+and what it changes grows with each update, to 0.014 of the weights' way after five of 510-2000; others are 0.3 away."""
 
 
 def standardised(gray: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Images:

@@ -128,7 +128,7 @@ def test_a_file_holds_the_module(tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[name], tensor)
     assert torch.equal(again.sample(9, steps=1)[0], rbm.sample(9, steps=1)[0])  # the noise goes on too
     rbmx.RBM(3, 2, seed=0).save(path)
-    with pytest.raises(rbmx.CheckpointError, match=r"expected a model of format rbmx.classrbm.1, got rbmx.rbm.1"):
+    with pytest.raises(rbmx.CheckpointError, match=r"expected an rbmx model of format rbmx.classrbm.1, got rbmx.rbm.1"):
         ClassRBM.load(path)
     path.write_bytes(b"nothing")
     with pytest.raises(rbmx.CheckpointError, match="expected an rbmx model"):

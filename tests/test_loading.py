@@ -96,7 +96,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(rbmx.CheckpointError, match=r"expected an rbmx model of format rbmx.rbm.1, .*, got other.1"):
         rbmx.load(path)
     fitted("classifier").save(path)
-    with pytest.raises(rbmx.CheckpointError, match=r"expected a model of format rbmx.autoencoder.1, got rbmx.classif"):
+    with pytest.raises(
+        rbmx.CheckpointError, match=r"expected an rbmx model of format rbmx.autoencoder.1, got rbmx.classif"
+    ):
         rbmx.Autoencoder.load(path)
     about = {"format": "rbmx.autoencoder.1", "settings": {"sizes": [6, 5]}, "seed": None, "history": []}
     path.write_bytes(safetensors.numpy.save(tensors, {name: json.dumps(value) for name, value in about.items()}))

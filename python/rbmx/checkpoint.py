@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from rbmx.data.encoding import Encoding
-from rbmx.errors import CheckpointError
-from rbmx.files import write_atomically
+from rbmx.model_file import interpreting, read_model, write_model
 from rbmx.params import PARAMETERS, RBMParams
 from rbmx.training.config import TrainConfig
 from rbmx.training.history import EpochRecord, record_from_json
@@ -69,8 +65,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         about["config"] = checkpoint.config.to_dict()
     if checkpoint.encoding is not None:
         about["encoding"] = checkpoint.encoding.to_json()
-    metadata = {name: json.dumps(value) for name, value in about.items()}
-    write_atomically(path, safetensors.numpy.save(tensors, metadata))
+    write_model(path, about, tensors)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -80,21 +75,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: the file is no rbmx model, or damaged.
         OSError: it cannot be read.
     """
-    with open(path, "rb"):
-        pass
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
-    try:
-        about = {name: json.loads(value) for name, value in metadata.items()}
-        if about.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{path}: expected an rbmx model of format {FORMAT}, got {about.get('format')}; "
-                "rbmx.load opens every kind"
-            )
+    about, tensors = read_model(path, FORMAT)
+    with interpreting(path):
         weight, visible_bias, hidden_bias = (tensors.pop(name) for name in PARAMETERS)
         arrays = {name: tensors.pop(name) for name in sorted(tensors) if "/" in name}
         log_variance = tensors.pop("log_variance", None)
@@ -108,7 +90,3 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             about["extra"],
             arrays,
         )
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None

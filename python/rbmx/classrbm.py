@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 import torch
 from torch import Tensor, nn
 
 from rbmx import ops
 from rbmx.arguments import number, whole_number
-from rbmx.errors import CheckpointError
-from rbmx.files import write_atomically
 from rbmx.layer import torch_seed
+from rbmx.model_file import interpreting, read_model, write_model
 from rbmx.rbm import RBM
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import Sampler, sampler_from
@@ -286,8 +282,7 @@ class ClassRBM(nn.Module):
         }
         params = self._params()
         tensors = {name: getattr(params, name) for name in params.names}
-        metadata = {name: json.dumps(value) for name, value in about.items()}
-        write_atomically(path, safetensors.numpy.save(tensors, metadata))
+        write_model(path, about, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: Any = None, dtype: torch.dtype | None = None) -> Self:
@@ -297,17 +292,8 @@ class ClassRBM(nn.Module):
             CheckpointError: the file is no classification RBM.
             OSError: it cannot be read.
         """
-        with open(path, "rb"):
-            pass
-        try:
-            with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-                about = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (safetensors.SafetensorError, ValueError) as error:
-            raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
-        if about.get("format") != FORMAT:
-            raise CheckpointError(f"{path}: expected a model of format {FORMAT}, got {about.get('format')}")
-        try:
+        about, tensors = read_model(path, FORMAT)
+        with interpreting(path):
             params = ClassRBMParams(**tensors)
             module = cls(
                 params.n_visible, params.n_hidden, params.n_classes, seed=about["seed"], device=device, dtype=dtype
@@ -315,8 +301,6 @@ class ClassRBM(nn.Module):
             module._take_back(params)
             module.noise_counter += about["noise_counter"]
             module.history = [ClassRecord(**record) for record in about["history"]]
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None
         return module
 
     # the border to the arrays

@@ -11,15 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from rbmx.arguments import whole_number
-from rbmx.errors import CheckpointError
 from rbmx.files import write_atomically
 from rbmx.layer import torch_seed
+from rbmx.model_file import interpreting, read_model
 from rbmx.params import MAX_UNITS, RBMParams
 from rbmx.rng import Key, Purpose, uniform
 from rbmx.sampling import RBMSampler
@@ -133,14 +132,8 @@ class FeedForward(nn.Module):
             CheckpointError: the file is no such net, or damaged.
             OSError: it cannot be read.
         """
-        with open(path, "rb"):
-            pass
-        try:
-            with safetensors.safe_open(os.fspath(path), framework="pt") as file:
-                about = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if about.get("format") != cls.format:
-                raise CheckpointError(f"{path}: expected a model of format {cls.format}, got {about.get('format')}")
+        about, tensors = read_model(path, cls.format, "pt")
+        with interpreting(path):
             own = next(iter(tensors.values())).dtype
             model = cls._from_settings(about["settings"], seed=0, device=device, dtype=dtype or own)
             parameters = dict(model.named_parameters())
@@ -152,12 +145,6 @@ class FeedForward(nn.Module):
             model._seed = about["seed"]
             model.history = [TuningRecord(**record) for record in about["history"]]
             return model
-        except CheckpointError:
-            raise
-        except safetensors.SafetensorError as error:
-            raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None
 
     @classmethod
     def _from_settings(cls, settings: dict[str, Any], **more: Any) -> Self:

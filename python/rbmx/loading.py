@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from importlib import import_module
 from typing import Any
 
-import safetensors
-
 from rbmx.errors import CheckpointError
+from rbmx.model_file import read_facts
 
 __all__ = ["CLASS_OF", "load"]
 
@@ -36,13 +34,7 @@ def load(path: str | os.PathLike[str], *, device: Any = None, dtype: Any = None)
         CheckpointError: the file is no rbmx model, or damaged.
         OSError: it cannot be read.
     """
-    with open(path, "rb"):
-        pass
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            named = json.loads((file.metadata() or {}).get("format", "null"))
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
+    named = read_facts(path).get("format")
     if named not in CLASS_OF:
         raise CheckpointError(f"{path}: expected an rbmx model of format {', '.join(CLASS_OF)}, got {named}")
     module, name = CLASS_OF[named]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import safetensors
-import safetensors.numpy
-
 from rbmx.data.encoding import Encoding
-from rbmx.errors import CheckpointError
-from rbmx.files import write_atomically
+from rbmx.model_file import interpreting, read_model, write_model
 from rbmx.params import RBMParams
 from rbmx.tensors import Tensors, params_from, params_to
 from rbmx.training.config import TrainConfig
@@ -77,7 +72,7 @@ def save_stack(path: str | os.PathLike[str], checkpoint: StackCheckpoint) -> Non
     }
     if checkpoint.encoding is not None:
         about["encoding"] = checkpoint.encoding.to_json()
-    write_atomically(path, safetensors.numpy.save(tensors, {name: json.dumps(value) for name, value in about.items()}))
+    write_model(path, about, tensors)
 
 
 def load_stack(path: str | os.PathLike[str]) -> StackCheckpoint:
@@ -87,15 +82,8 @@ def load_stack(path: str | os.PathLike[str]) -> StackCheckpoint:
         CheckpointError: another file, or a damaged one.
         OSError: it cannot be read.
     """
-    with open(path, "rb"):
-        pass
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = {name: json.loads(value) for name, value in metadata.items()}
-        if about.get("format") != FORMAT:
-            raise CheckpointError(f"{path}: expected a model of format {FORMAT}, got {about.get('format')}")
+    about, tensors = read_model(path, FORMAT)
+    with interpreting(path):
         units = [tuple(pair) for pair in about["units"]]
         parts = {
             part: [params_from(f"{part}/{i}/", tensors, *pair) for i, pair in enumerate(units)]
@@ -117,12 +105,6 @@ def load_stack(path: str | os.PathLike[str]) -> StackCheckpoint:
             about["extra"],
             {name: array for name, array in tensors.items() if name.split("/")[0] not in PARTS},
         )
-    except CheckpointError:
-        raise
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: expected an rbmx model (safetensors), {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged rbmx model, {type(error).__name__}: {error}") from None
 
 
 def _state(i: int, counters: dict[str, int] | None, tensors: Tensors) -> TrainState | None:

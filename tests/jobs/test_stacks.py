@@ -204,7 +204,7 @@ def test_a_resumed_job_keeps_its_settings(tmp_path: Path) -> None:
         train_stack(stripes())
     plain = tmp_path / "plain.safetensors"
     rbmx.save_checkpoint(plain, rbmx.Checkpoint(rbmx.RBMParams.initial(20, 8, key=rbmx.Key(0))))
-    with pytest.raises(CheckpointError, match="expected a model of format"):
+    with pytest.raises(CheckpointError, match="expected an rbmx model of format"):
         load_stack_round(plain)
 
 

@@ -124,11 +124,11 @@ def main() -> None:
     greedy_error = squared_error(network, test)
     before = time.time()
     fine_tune(network, data, words.backprop, words.tuning_batch, words.tuning_rate)
-    tuning = time.time() - before
+    backprop = time.time() - before
     facts = {
         "greedy_seconds": greedy,
         "greedy_error": greedy_error,
-        "tuning_seconds": tuning,
+        "backprop_seconds": backprop,
         "tuned_error": squared_error(network, test),
     }
     words.result.write_text(json.dumps(facts))

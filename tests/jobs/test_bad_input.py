@@ -54,6 +54,7 @@ class Counts(Watch):
     """What tasks counted."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.total: dict[str, int] = {}
 
     def count(self, counter: str, amount: int) -> None:

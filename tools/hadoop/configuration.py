@@ -100,6 +100,8 @@ def sites(layout: Layout, settings: Settings, jvm: tuple[str, ...]) -> Sites:
             # a lost DataNode is dead after 2 * 2 s + 10 * 1 s
             "dfs.heartbeat.interval": "1",
             "dfs.namenode.heartbeat.recheck-interval": "2000",
+            # a writer that closes a file a moment before the DataNode has reported it would sleep for 400 ms
+            "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
         },
         "yarn-site": {
             "yarn.resourcemanager.hostname": "localhost",

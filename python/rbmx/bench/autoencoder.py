@@ -2,7 +2,9 @@
 
 784-1000-500-250-30 on binarised MNIST: (a) greedy CD-1, (b) the same and backprop of the unrolled net. Each contestant
 is a process of its own; its seconds run from before the process starts to the trained net in memory: starting, loading
-and, on Hadoop, submitting are in them. Fig. 7, more nodes, by the cost model: fixed cost and work of the measured jobs.
+and, on Hadoop, submitting are in them. Layers of rbmx hand up bits in (a), which its kernel is for, and means in (b),
+from which backprop ends lower; those of PyTorch, to which both cost the same, means. Fig. 7, more nodes, by the cost
+model: fixed cost and work of the measured jobs.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Run:
     Attributes:
         greedy_seconds, tuned_seconds: of (a) and (b), whole; of Hadoop (b) None where only (a) was run.
         greedy_error, tuned_error: squared error per test image.
+        backprop_seconds: the part of tuned_seconds that backprop took.
         fixed_seconds: of Hadoop's (a): all but the task's work.
     """
 
@@ -51,6 +54,7 @@ class Run:
     tuned_seconds: float | None
     greedy_error: float
     tuned_error: float | None
+    backprop_seconds: float | None = None
     fixed_seconds: float | None = None
 
 
@@ -94,16 +98,18 @@ def run_autoencoder(
         folder = Path(name)
         np.save(folder / "test.npy", test.view(np.uint8))
         conf = stack.enter_context(running_cluster(folder, 1)).conf if hadoop else None
+        if conf is not None:
+            _ship(folder, images[:100], conf, threads)
         sizes = []
         for n in rows:
             np.save(folder / "train.npy", images[:n].view(np.uint8))
             size = Size(n, [], [], [])
             for seed in seeds:
                 words = {"epochs": epochs, "backprop": backprop, "seed": seed, "threads": threads}
-                size.torch.append(_alone(folder, "sequential_torch.py", words))
-                size.rbmx.append(_alone(folder, "with_rbmx.py", words))
+                size.torch.append(_torch(folder, words))
+                size.rbmx.append(_rbmx(folder, words))
                 if conf is not None:
-                    size.hadoop.append(_on_hadoop(folder, words, conf, both=seed == seeds[0]))
+                    size.hadoop.append(_rbmx(folder, {**words, "hadoop": conf}, both=seed == seeds[0]))
             sizes.append(size)
             _tell(report, sizes)
     for size in sizes:
@@ -132,21 +138,29 @@ def _call(folder: Path, program: str, words: dict[str, Any]) -> dict[str, float]
     return found
 
 
-def _alone(folder: Path, program: str, words: dict[str, Any]) -> Run:
-    found = _call(folder, program, words)
-    whole = found["greedy_seconds"] + found["tuning_seconds"]
-    return Run(found["greedy_seconds"], whole, found["greedy_error"], found["tuned_error"])
+def _ship(folder: Path, images: npt.NDArray[np.bool_], conf: str, threads: int) -> None:
+    """A first small job, which puts the code for the nodes on HDFS: once for a version, as an installation."""
+    np.save(folder / "train.npy", images.view(np.uint8))
+    words = {"epochs": 1, "backprop": 0, "propagate": "sample", "seed": 0, "threads": threads, "hadoop": conf}
+    _call(folder, "with_rbmx.py", words)
 
 
-def _on_hadoop(folder: Path, words: dict[str, Any], conf: str, *, both: bool) -> Run:
-    greedy = _call(folder, "with_rbmx.py", {**words, "backprop": 0, "hadoop": conf})
-    tuned = _call(folder, "with_rbmx.py", {**words, "hadoop": conf}) if both else {}
+def _torch(folder: Path, words: dict[str, Any]) -> Run:
+    found = _call(folder, "sequential_torch.py", words)
+    whole = found["greedy_seconds"] + found["backprop_seconds"]
+    return Run(found["greedy_seconds"], whole, found["greedy_error"], found["tuned_error"], found["backprop_seconds"])
+
+
+def _rbmx(folder: Path, words: dict[str, Any], *, both: bool = True) -> Run:
+    greedy = _call(folder, "with_rbmx.py", {**words, "backprop": 0, "propagate": "sample"})
+    tuned = _call(folder, "with_rbmx.py", {**words, "propagate": "mean"}) if both else {}
     return Run(
         greedy["seconds"],
         tuned.get("seconds"),
         greedy["error"],
         tuned.get("error"),
-        greedy["seconds"] - greedy["work_seconds"],
+        tuned.get("backprop_seconds"),
+        greedy.get("fixed_seconds"),
     )
 
 
@@ -168,8 +182,9 @@ def _rows(size: Size) -> list[dict[str, object]]:
         if name != "torch":
             less = reduction(size, runs, "greedy_seconds")
             worse = _mean(runs, "greedy_error") / _mean(size.torch, "greedy_error")
-            row |= {"reduction": less, "error_ratio": worse}
-            row["within"] = less >= SMALLEST_REDUCTION and worse <= LARGEST_ERROR
+            tuned_worse = _mean(runs, "tuned_error") / _mean(size.torch, "tuned_error")
+            row |= {"reduction": less, "error_ratio": worse, "tuned_error_ratio": tuned_worse}
+            row["within"] = less >= SMALLEST_REDUCTION and max(worse, tuned_worse) <= LARGEST_ERROR
         rows.append(row)
     return rows
 
@@ -182,27 +197,29 @@ def _tell(report: Report, sizes: Sequence[Size]) -> None:
 
 
 def _table(sizes: Sequence[Size]) -> str:
-    head = ["images", "", "greedy s", "less", "published", "error", "+ backprop s", "less", "error", "backprop's share"]
+    """A line a contestant; the bound: what (b) would be less if all but PyTorch's backprop took no time."""
+    head = ["images", "", "(a) s", "less", "published", "error", "(b) s", "less", "error", "of it backprop s", "bound"]
     lines = []
     for size in sizes:
         for name, runs in (("torch", size.torch), ("rbmx", size.rbmx), ("Hadoop", size.hadoop)):
             if not runs:
                 continue
             both = [run for run in runs if run.tuned_seconds is not None]
-            greedy, whole = _mean(runs, "greedy_seconds"), _mean(both, "tuned_seconds")
+            whole, backprop = _mean(both, "tuned_seconds"), _mean(both, "backprop_seconds")
             other = name != "torch"
             lines.append(
                 [
                     f"{size.rows:,}",
                     name,
-                    f"{greedy:.1f}",
+                    f"{_mean(runs, 'greedy_seconds'):.1f}",
                     f"{reduction(size, runs, 'greedy_seconds'):.0%}" if other else "",
                     f"{PUBLISHED[size.rows]:.0%}" if name == "Hadoop" and size.rows in PUBLISHED else "",
                     f"{_mean(runs, 'greedy_error'):.2f}",
                     f"{whole:.1f}",
                     f"{reduction(size, both, 'tuned_seconds'):.0%}" if other else "",
                     f"{_mean(both, 'tuned_error'):.2f}",
-                    f"{1 - _mean(both, 'greedy_seconds') / whole:.0%}",
+                    f"{backprop:.1f}",
+                    "" if other else f"{1 - backprop / whole:.0%}",
                 ]
             )
     return table(head, lines)

@@ -48,10 +48,17 @@ class HadoopCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, nodes: int, base: int = 23000) -> Iterator[HadoopCluster]:
-    """A cluster of its own in `folder`, taken down at the end; jars and class archive come from build/hadoop."""
+def running_cluster(
+    folder: Path, nodes: int, base: int = 23000, *, class_archive: bool = False
+) -> Iterator[HadoopCluster]:
+    """A cluster of its own in `folder`, taken down at the end; jars and class archive come from build/hadoop.
+
+    class_archive: make the class archive there first, if there is none.
+    """
     kept = peers_folder().parent / "build" / "hadoop"
     kept.mkdir(parents=True, exist_ok=True)
+    if class_archive:
+        _tool(kept, "cds", "--base", str(base))
     for shared in (kept / "lib", *kept.glob("classes-*.jsa")):
         link = folder / shared.name
         if shared.exists() and not link.exists():

@@ -5,9 +5,7 @@ A line is a whole shard (rbmx shard), or a row of CSV text; the rows that one ta
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
 
@@ -36,7 +34,6 @@ class Mapper:
         self._job = job
         self._watch = watch or Watch()
         self._text: list[bytes] = []
-        self._clock = _Clock()
 
     def line(self, line: bytes) -> Iterator[Record]:
         """The results that a line completes."""
@@ -79,12 +76,14 @@ class Mapper:
         return result_record(result)
 
     def _shard(self, line: bytes) -> Result:
-        with self._clock.part("read"):
+        self._watch.restart()
+        with self._watch.part("read"):
             given = read_shard_line(line, self._job)
         return self._result(given)
 
     def _split(self) -> Result:
-        with self._clock.part("read"):
+        self._watch.restart()
+        with self._watch.part("read"):
             text, self._text = b"".join(self._text), []
             if contains_shards(text):
                 raise DataError(MIXED)
@@ -93,23 +92,6 @@ class Mapper:
         return self._result(given)
 
     def _result(self, given: Given) -> Result:
-        with self._clock.part("train"):
+        with self._watch.part("train"):
             content = work_on(self._job, given, self._watch)
-        return Result(given.name, content, self._clock.seconds)
-
-
-class _Clock:
-    """Seconds spent on each part of the work since the last result."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        if name == "read":
-            self.seconds = {}
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.perf_counter() - started
+        return Result(given.name, content, self._watch.seconds)

@@ -41,6 +41,7 @@ class JobWatch(Watch):
     """Progress and counts by way of mrjob."""
 
     def __init__(self, job: RoundJob) -> None:
+        super().__init__()
         self._job = job
 
     def status(self, text: str) -> None:

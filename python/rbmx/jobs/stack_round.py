@@ -99,6 +99,7 @@ class StackRecord:
         loss: per row of the first rows: of the net, where it is tuned; else |v - v'|^2, v' the mean-field
             reconstruction through all layers.
         validation_loss: the same on validation rows, or None.
+        tuning_seconds: the part of work_seconds that backprop took.
     """
 
     round: int
@@ -108,6 +109,7 @@ class StackRecord:
     work_seconds: float
     loss: float
     validation_loss: float | None = None
+    tuning_seconds: float = 0.0
 
     @property
     def fixed_seconds(self) -> float:

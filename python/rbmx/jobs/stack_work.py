@@ -55,18 +55,19 @@ def train_layers(job: StackRound, given: Given, watch: Watch) -> Arrays:
     tensors = layers_to(layers)
     if tuning is not None:
         network = tuning.begin(layers) if job.network is None else job.network.copy()
-        tune(
-            network,
-            given.rows,
-            labels,
-            loss=str(tuning.loss),
-            optimizer=tuning.optimizer,
-            epochs=tuning.epochs,
-            batch_size=tuning.batch_size,
-            key=key.fold_in(TUNING),
-            where=given.where,
-            watch=watch,
-        )
+        with watch.part("tune"):
+            tune(
+                network,
+                given.rows,
+                labels,
+                loss=str(tuning.loss),
+                optimizer=tuning.optimizer,
+                epochs=tuning.epochs,
+                batch_size=tuning.batch_size,
+                key=key.fold_in(TUNING),
+                where=given.where,
+                watch=watch,
+            )
         tensors |= network_to(network)
     return Arrays(tensors, len(given.rows))
 

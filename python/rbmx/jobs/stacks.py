@@ -213,13 +213,15 @@ def _round(
         raise type(error)(f"round {job.number + 1}: {error}{left}") from error
     seconds = time.perf_counter() - started
     in_turn = sum if engine.runner == "inline" else max
+    parts_of_shards = merged.facts["seconds"].values()
     record = StackRecord(
         following.number,
         sum(merged.facts["rows"].values()),
         seconds,
         len(merged.facts["rows"]),
-        in_turn([sum(parts.values()) for parts in merged.facts["seconds"].values()]),
+        in_turn([sum(parts.values()) for parts in parts_of_shards]),
         *monitor.measure(following),
+        in_turn([parts.get("tune", 0.0) for parts in parts_of_shards]),
     )
     following = replace(following, history=[*job.history, record])
     if checkpoint is not None:

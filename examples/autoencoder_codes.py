@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -20,7 +19,7 @@ def main() -> None:
     model = stack.autoencoder(seed=0)
     model.fit(seen, epochs=40, batch_size=100, lr=0.003, schedule=rbmx.LinearDecay())
     plane = PCA(2).fit(seen)
-    codes = [[plane.transform(rows), model.encode(torch.from_numpy(rows)).detach().numpy()] for rows in (seen, unseen)]
+    codes = [[plane.transform(rows), model.transform(rows).numpy()] for rows in (seen, unseen)]
     for name, here, there in zip(("principal components", "autoencoder"), *codes, strict=True):
         named = KNeighborsClassifier(15).fit(here, labels[:5000]).score(there, test_labels[:2000])
         print(f"{name}: {named:.3f} of the digits named by their 15 nearest neighbours in the plane")

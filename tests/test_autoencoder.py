@@ -31,6 +31,20 @@ def test_forward_is_the_net_written_out(code: str) -> None:
     torch.testing.assert_close(torch.from_numpy(model.network().forward(X)), y)
 
 
+def test_codes_and_reconstructions_of_whatever_fit_takes(tmp_path: Path) -> None:
+    model = rbmx.Autoencoder([6, 3], seed=0)
+    rows = np.random.default_rng(0).random((2500, 6)).astype(np.float32)  # three blocks
+    np.save(tmp_path / "rows.npy", rows)
+    x = torch.from_numpy(rows)
+    # blocks of 1,000 rows instead of all at once: other paths in a matrix product, the last bits of float32
+    for data in (rows, x, tmp_path / "rows.npy"):
+        torch.testing.assert_close(model.transform(data), model.encode(x).detach(), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(model.reconstruct(data), model(x).detach(), rtol=1e-5, atol=1e-6)
+    assert not model.transform(rows).requires_grad
+    with pytest.raises(rbmx.errors.DataError, match="data: expected rows of 6 values, got 5"):
+        model.transform(rows[:, :5])
+
+
 def test_initial_weights_are_those_of_glorot_and_bengio_and_belong_to_the_seed() -> None:
     model = rbmx.Autoencoder([300, 200], seed=1)
     weight, limit = model.encoder[0].weight, (6 / 500) ** 0.5

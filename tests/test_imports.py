@@ -60,7 +60,7 @@ BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "stack_checkpoi
 BELOW["paper"] = BELOW["jobs"] | {"jobs"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "classrbm", "report", "jobs", "sklearn"}
-BELOW["cli"] = BELOW["cli"] | {"bench"}
+BELOW["cli"] = BELOW["cli"] | {"bench", "loading", "stack_checkpoint"}
 
 
 def module_of(path: Path) -> str:

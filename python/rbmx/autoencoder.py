@@ -17,7 +17,7 @@ from rbmx.training.examples import Examples, open_examples
 from rbmx.training.history import TuningRecord
 from rbmx.training.schedules import Schedule
 from rbmx.training.tuner import TuningConfig
-from rbmx.tuning import Regularization, measure
+from rbmx.tuning import Regularization, blocks, measure
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -134,7 +134,7 @@ class Autoencoder(FeedForward):
         return reconstruction
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code, (rows, n_code)."""
+        """The code, (rows, n_code), differentiable; transform takes whatever fit does."""
         code: Tensor = self.encoder(x)
         return code
 
@@ -225,6 +225,19 @@ class Autoencoder(FeedForward):
             buffer_bytes=buffer_bytes,
             first_epoch=first_epoch,
         )
+
+    def transform(self, data: Any) -> Tensor:
+        """The codes of all rows without gradients, (rows, n_code); data as in fit."""
+        return self._through(self.encoder, data)
+
+    def reconstruct(self, data: Any) -> Tensor:
+        """decode(encode(x)) for all rows without gradients, (rows, n_visible); data as in fit."""
+        return self._through(self, data)
+
+    @torch.no_grad()
+    def _through(self, module: nn.Module, data: Any) -> Tensor:
+        """The module's output for all rows, a block at a time."""
+        return torch.cat([module(x) for x, _ in blocks(self._open(data), next(self.parameters()))])
 
     def reconstruction_error(self, data: Any) -> float:
         """The mean over rows of |y - x|^2, y the reconstruction of x: squared errors summed over a row's values."""

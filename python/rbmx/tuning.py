@@ -119,7 +119,10 @@ def stepper_from(
         if weight_decay and "weight_decay" not in stepper.defaults:
             raise ValueError(f"weight_decay: {_name(optimizer)} has none")
         return stepper
-    return _torch_rule(optimizer_from(optimizer, lr=lr, momentum=momentum), groups, parameters)
+    rule = optimizer_from(
+        optimizer, lr=lr, momentum=momentum, or_else="'lbfgs', 'cg', or a class of torch.optim or an instance of one"
+    )
+    return _torch_rule(rule, groups, parameters)
 
 
 def _torch_rule(rule: Optimizer, groups: list[Any], parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

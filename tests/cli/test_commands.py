@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from rbmx.backends import backend_for, native
 from rbmx.bits import PackedBits
 from rbmx.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rbmx.cli import main
+from rbmx.cli.model_facts import weights_digest
 from rbmx.likelihood import log_likelihood
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -157,6 +159,48 @@ def test_info_tells_the_build_and_the_model(model, capsys):
     assert run("info", model) == 0
     text = capsys.readouterr().out
     assert "16 bernoulli" in text and "2 epochs of 90 rows" in text and "rbmx fit" in text
+
+
+def info(path, capsys):
+    """What info tells, by name."""
+    assert run("info", path) == 0
+    return dict(re.split(r"  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_info_tells_of_a_deep_belief_net_and_of_a_job_over_one(bits, tmp_path, capsys):
+    pytest.importorskip("torch")
+    network = rbmx.DBN([16, 6, 4], n_classes=3, seed=0)
+    network.fit(np.load(bits), np.arange(90) % 3, epochs=2, progress=False)
+    network.save(tmp_path / "dbn.safetensors")
+    told = info(tmp_path / "dbn.safetensors", capsys)
+    assert told["layer 1"] == "16 bernoulli - 6 bernoulli"
+    assert told["layer 2"].startswith("6 ") and told["labels in the top layer"] == "3 classes"
+    assert told["layer 1 sha256"] == weights_digest(network.layers[0]._params())
+    assert told["trained"] == "2, 2 epochs a layer"
+    out = tmp_path / "job.safetensors"
+    flags = ["--layers", "16,6,4", "--epochs", 1, "--fine-tune", "autoencoder", "--shards", 2]
+    assert run("train-stack", bits, *flags, "-o", out) == 0
+    capsys.readouterr()
+    told = info(out, capsys)
+    assert told["job over shards"].startswith("1 of 1 rounds")
+    assert told["tuned net"] == f"{2 * (16 * 6 + 6 * 4) + 6 + 4 + 6 + 16} parameters"
+
+
+def test_info_tells_of_nets(bits, tmp_path, capsys):
+    pytest.importorskip("torch")
+    data, labels = np.load(bits), np.arange(90) % 3
+    for model, targets in (
+        (rbmx.Autoencoder([16, 4], seed=0), ()),
+        (rbmx.Classifier([16, 4], 3, seed=0), (labels,)),
+        (rbmx.ClassRBM(16, 4, 3, seed=0), (labels,)),
+    ):
+        model.fit(data, *targets, epochs=2, progress=False)
+        path = tmp_path / "net.safetensors"
+        model.save(path)
+        told = info(path, capsys)
+        assert told["model"] == type(model).__name__
+        assert told["parameters"] == str(sum(parameter.numel() for parameter in model.parameters()))
+        assert told["trained"] == "2 epochs of 90 rows" and float(told["loss"]) > 0
 
 
 def test_report_is_written_with_and_without_data(model, bits, tmp_path, capsys):

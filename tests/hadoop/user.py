@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rbmx.checkpoint import load_checkpoint
-from rbmx.cli.info import weights_digest
+from rbmx.cli.model_facts import weights_digest
 from tools.hadoop.cluster import Cluster
 from tools.hadoop.configuration import USER
 from tools.hadoop.layout import REPOSITORY, Layout

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbmx.cli import main
-from rbmx.cli.info import weights_digest
+from rbmx.cli.model_facts import weights_digest
 from rbmx.data import open_source
 from rbmx.errors import DataError
 from rbmx.jobs import load_round, train_job, train_rounds, write_shards

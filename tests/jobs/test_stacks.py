@@ -172,6 +172,7 @@ def test_gaussian_visible_units_stand_at_the_bottom() -> None:
             DataError,
             "none of the classes 0 to 1",
         ),
+        ({"learning_rate": 0.1}, TypeError, "learning_rate: no setting of a job has this name"),
         ({"lr": 1e7}, DivergedError, "round 1: shard 0 of 3: layer 1 of 2: weights diverged"),
     ],
 )

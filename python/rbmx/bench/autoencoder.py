@@ -133,7 +133,8 @@ def _call(folder: Path, program: str, words: dict[str, Any]) -> dict[str, float]
         command += [f"--{name}", str(value)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise OSError(f"{program}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip() or f"ended with status {done.returncode}"
+        raise OSError(f"{program}: {said.splitlines()[-1]}")
     found: dict[str, float] = json.loads(result.read_text())
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rbmx.cli.info import weights_digest
+from rbmx.cli.model_facts import weights_digest
 from rbmx.files import require_writable
 
 __all__ = ["SUMMARY", "add_arguments", "run"]

@@ -17,7 +17,8 @@ from rbmx.cli.arguments import (
     at_least,
 )
 from rbmx.cli.data import open_data
-from rbmx.cli.info import build_facts, weights_digest
+from rbmx.cli.info import build_facts
+from rbmx.cli.model_facts import weights_digest
 from rbmx.cli.score import Score, score
 from rbmx.data import Dataset
 from rbmx.files import require_writable, written_whole

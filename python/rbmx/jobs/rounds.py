@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,6 +49,7 @@ __all__ = [
 LINEAR = LinearDecay()
 SMALLEST_BATCH = 12  # rows: smaller ones cost likelihood at 16 shards (docs/shards.md, "When averaging is as good")
 RATE_SCALES = {"none": 0.0, "sqrt": 0.5, "shards": 1.0}  # the exponent of the number of shards
+OF_JOBS = {field.name for field in dataclasses.fields(JobSettings)} - {"config"}  # this function makes it
 
 
 def job_settings(
@@ -92,7 +94,13 @@ def job_settings(
         centering: as in TrainConfig, 0: plain gradients; offsets start at the shard's rows in each round.
         schedule, shuffle, seed, engine, visible_bias: as in TrainConfig.
         others: merge, weighting, momentum_rule, outer_momentum, encoding, label, on_bad_row, propagate of JobSettings.
+
+    Raises:
+        TypeError: a name that is none of a setting.
+        ValueError: values that make no sense.
     """
+    if unknown := sorted(set(others) - OF_JOBS):
+        raise TypeError(f"{unknown[0]}: no setting of a job has this name")
     whole = {"shards": shards, "rounds": rounds, "local_epochs": local_epochs, "batch_size": batch_size}
     for name, value in whole.items():
         whole_number(name, value)

@@ -54,13 +54,14 @@ def fine_tune(
     """
     if optimizer in METHODS:
         settings["method"], optimizer = optimizer, SGD()
+    rule = optimizer_from(optimizer, or_else="'lbfgs' or 'cg'")
     config = TuningConfig(**settings)
     examples = _open(network, data, targets, loss)
     held_out = None
     if validation is not None:
         rows, wanted = validation if isinstance(validation, tuple) else (validation, None)
         held_out = _open(network, rows, wanted, loss)
-    learner = _NetworkLearner(network, examples, loss, optimizer_from(optimizer), config.weight_decay, held_out)
+    learner = _NetworkLearner(network, examples, loss, rule, config.weight_decay, held_out)
     return FineTuner(learner, examples.dataset, config, callbacks=callbacks, progress=progress).run()
 
 

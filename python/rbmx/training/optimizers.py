@@ -117,18 +117,25 @@ _SHORT: dict[str, Optimizer] = {
 }
 
 
-def optimizer_from(optimizer: Optimizer | str, *, lr: float | None = None, momentum: float | None = None) -> Optimizer:
+def optimizer_from(
+    optimizer: Optimizer | str, *, lr: float | None = None, momentum: float | None = None, or_else: str = ""
+) -> Optimizer:
     """An optimizer from its short name or the optimizer itself, with its settings overridden.
 
     Args:
         optimizer: "sgd", "nesterov", "adam", "rmsprop", or one with settings, SGD(...), Adam(...), RMSProp(...).
         lr: instead of its own rate.
         momentum: instead of its own; only SGD has one.
+        or_else: what the caller takes besides, in the words of the error.
+
+    Raises:
+        ValueError: no such optimizer, or one without momentum.
     """
     named = _SHORT.get(optimizer) if isinstance(optimizer, str) else optimizer
     if not isinstance(named, Optimizer):
-        known = ", ".join(repr(name) for name in _SHORT)
-        raise ValueError(f"optimizer: expected {known}, SGD(...), Adam(...) or RMSProp(...), got {optimizer!r}")
+        known = ", ".join([*map(repr, _SHORT), "SGD(...)", "Adam(...)"])
+        last = f", RMSProp(...), {or_else}" if or_else else " or RMSProp(...)"
+        raise ValueError(f"optimizer: expected {known}{last}, got {optimizer!r}")
     changes: dict[str, Any] = {} if lr is None else {"lr": lr}
     if momentum is not None:
         if not isinstance(named, SGD):

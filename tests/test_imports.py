@@ -56,7 +56,7 @@ BELOW["dbn"] = BELOW["stack"] | BELOW["autoencoder"] | {"autoencoder", "classifi
 BELOW["classrbm"] = BELOW["rbm"] | {"rbm"}
 BELOW["interchange"] = {"files"}
 BELOW["loading"] = {"errors", "model_file"}  # and, by the name in a file, the module of its class
-BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "stack_checkpoint"}
+BELOW["jobs"] = BELOW["checkpoint"] | {"checkpoint", "envelope", "model_file", "stack_checkpoint"}
 BELOW["paper"] = BELOW["jobs"] | {"jobs"}
 BELOW["report"] = BELOW["rbm"]
 BELOW["bench"] = BELOW["cli"] = BELOW["rbm"] | {"rbm", "classrbm", "report", "jobs", "sklearn"}

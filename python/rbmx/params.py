@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.arguments import number, text, whole_number
-from rbmx.rng import Key, draw32
+from rbmx.rng import ROWS_PER_CALL, Key, draw32
 from rbmx.units import UnitType, unit_type
 
 __all__ = ["PARAMETERS", "RBMParams"]
 
 Float32s = NDArray[np.float32]
 MAX_UNITS = 1 << 24
+DRAWN_TOGETHER = 1 << 17  # random numbers at a time: what Philox makes them of stays in the cache
 PARAMETERS = ("weight", "visible_bias", "hidden_bias")
 
 
@@ -118,7 +119,7 @@ class RBMParams:
         if not 0 <= number("std", std) < 100:
             raise ValueError(f"std: expected 0 or a small positive number, got {std}")
         weight = np.empty((n_hidden, n_visible), np.float32)
-        rows = max(1, (1 << 20) // n_visible)
+        rows = max(ROWS_PER_CALL, DRAWN_TOGETHER // n_visible // ROWS_PER_CALL * ROWS_PER_CALL)
         for start in range(0, n_hidden, rows):
             stop = min(n_hidden, start + rows)
             total = np.zeros((stop - start, n_visible), np.int64)

@@ -50,7 +50,7 @@ def test_clients_need_no_settings_of_their_own_to_be_fast(layout: Layout) -> Non
         "yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms",
     ):
         assert said[name] == "100"
-    assert said["yarn.resourcemanager.nodemanagers.heartbeat-interval-ms"] == "200"
+    assert said["yarn.resourcemanager.nodemanagers.heartbeat-interval-ms"] == "100"
     for who in ("mapreduce.admin.map.child.java.opts", "yarn.app.mapreduce.am.admin-command-opts"):
         assert said[who].startswith(f"-XX:+UseSerialGC -cp {layout.lib}/*:{layout.configuration}:job.jar/job.jar:")
 

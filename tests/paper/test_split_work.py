@@ -90,7 +90,7 @@ def test_a_round_survives_its_file(tmp_path: Path) -> None:
     assert (again.settings, again.number) == (given.settings, 3)
     assert content(again.weights) == content(given.weights)
     (tmp_path / "other").write_bytes(b"nothing of the kind")
-    with pytest.raises(CheckpointError, match="other: expected the file of a job"):
+    with pytest.raises(CheckpointError, match="other: expected an rbmx model"):
         load_split_job(tmp_path / "other")
 
 

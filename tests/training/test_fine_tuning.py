@@ -205,7 +205,7 @@ def test_what_does_not_fit_is_refused_before_any_work() -> None:
         fine_tune(network, X, LABELS, loss="nll")
     with pytest.raises(ValueError, match="targets: expected labels from 0 to 1, got 8 in row 0"):
         fine_tune(net("log_softmax", (6, 2)), X, LABELS + 7, loss="nll")
-    with pytest.raises(ValueError, match="optimizer: expected .sgd.*RMSProp.*, .lbfgs. or .cg., got"):
+    with pytest.raises(ValueError, match=r"optimizer: expected .sgd.*RMSProp.*, .lbfgs. or .cg., got"):
         fine_tune(network, X, optimizer="newton")
     with pytest.raises(ValueError, match="patience: expected validation= beside it"):
         fine_tune(network, X, patience=3)

@@ -110,7 +110,7 @@ def sites(layout: Layout, settings: Settings, jvm: tuple[str, ...]) -> Sites:
             "yarn.resourcemanager.resource-tracker.address": address("ResourceManager's resource tracker"),
             "yarn.resourcemanager.admin.address": address("ResourceManager's administration"),
             "yarn.resourcemanager.webapp.address": address("ResourceManager's web server"),
-            "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
+            "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "100",
             "yarn.application.classpath": f"{layout.configuration},{layout.lib}/*",
             "yarn.node-attribute.fs-store.root-dir": f"file://{layout.temporary}/node-attributes",
             "yarn.nodemanager.hostname": "localhost",

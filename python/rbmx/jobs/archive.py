@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import rbmx
 from rbmx.backends.native import extension_path
@@ -110,10 +110,12 @@ def _package_files() -> Iterator[PackedFile]:
 
 def _files_of(found: Distribution) -> Iterator[PackedFile]:
     for file in found.files or ():
+        if ".." in file.parts or not _wanted(file):
+            continue
         path = Path(str(file.locate()))
-        if ".." not in file.parts and _wanted(Path(str(file))) and path.is_file():
+        if path.is_file():
             yield PackedFile(path, str(file))
 
 
-def _wanted(place: Path) -> bool:
+def _wanted(place: PurePath) -> bool:
     return not LEFT_OUT.intersection(place.parts) and place.suffix not in LEFT_OUT_SUFFIXES

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmx.backends import as_array
-from rbmx.errors import CheckpointError, DataError, DivergedError
+from rbmx.errors import DataError, DivergedError
 from rbmx.jobs.fixed_point import FIXED_POINT, add_up, in_units
 from rbmx.jobs.job_file import JobFile, load_job_file, network_from, network_to, save_job_file
 from rbmx.jobs.reading import Given, labels_of
 from rbmx.jobs.records import Arrays
 from rbmx.jobs.settings import JobSettings
+from rbmx.model_file import interpreting
 from rbmx.training.backprop import Network, flattened
 
 __all__ = [
@@ -103,10 +104,8 @@ def load_gradient_job(path: str | os.PathLike[str]) -> GradientJob:
         CheckpointError: another file, or a damaged one.
     """
     content = load_job_file(path, "gradient")
-    try:
+    with interpreting(path):
         network = network_from(content.tensors, content.facts["activations"])
         if network is None:
             raise KeyError("network")
         return GradientJob(network, content.facts["loss"], JobSettings.from_dict(content.facts["settings"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged file of a gradient, {type(error).__name__}: {error}") from None

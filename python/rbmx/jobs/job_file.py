@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import safetensors
-import safetensors.numpy
-
 from rbmx.errors import CheckpointError
-from rbmx.files import write_atomically
+from rbmx.model_file import interpreting, read_model, write_model
 from rbmx.params import RBMParams
 from rbmx.tensors import Tensors, params_from, params_to
 from rbmx.training.backprop import Affine, Network
@@ -20,7 +16,6 @@ from rbmx.training.backprop import Affine, Network
 __all__ = [
     "FORMAT",
     "JobFile",
-    "format_of",
     "layers_from",
     "layers_to",
     "load_job_file",
@@ -49,8 +44,7 @@ class JobFile:
 
 def save_job_file(path: str | os.PathLike[str], content: JobFile) -> None:
     """Write the file, whole or not at all."""
-    metadata = {"format": FORMAT, "kind": content.kind, "facts": json.dumps(content.facts)}
-    write_atomically(path, safetensors.numpy.save(content.tensors, metadata))
+    write_model(path, {"format": FORMAT, "kind": content.kind, "facts": content.facts}, content.tensors)
 
 
 def load_job_file(path: str | os.PathLike[str], kind: str) -> JobFile:
@@ -60,26 +54,11 @@ def load_job_file(path: str | os.PathLike[str], kind: str) -> JobFile:
         CheckpointError: another file, or one of another kind of job.
         OSError: it cannot be read.
     """
-    with open(path, "rb"):
-        pass
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if (metadata.get("format"), metadata.get("kind")) != (FORMAT, kind):
-                raise CheckpointError(f"{path}: expected the file of a job of kind {kind!r}, got {metadata or 'none'}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return JobFile(kind, json.loads(metadata["facts"]), tensors)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: expected the file of a job (safetensors), {error}") from None
-
-
-def format_of(path: str | os.PathLike[str]) -> str | None:
-    """What kind of file of ours this is, in the words of its metadata; None of any other file."""
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            return (file.metadata() or {}).get("format", "").strip('"') or None
-    except safetensors.SafetensorError:
-        return None
+    about, tensors = read_model(path, FORMAT)
+    with interpreting(path):
+        if about["kind"] != kind:
+            raise CheckpointError(f"{path}: expected the file of a job of kind {kind!r}, got {about['kind']!r}")
+        return JobFile(kind, about["facts"], tensors)
 
 
 def layers_to(layers: Sequence[RBMParams]) -> Tensors:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 from rbmx.jobs.full_batch import GradientJob, load_gradient_job, shard_gradient
 from rbmx.jobs.job_file import FORMAT as OF_JOBS
-from rbmx.jobs.job_file import format_of
 from rbmx.jobs.layer_work import train_layer
 from rbmx.jobs.merge import ArrayMean, ArraySum
 from rbmx.jobs.reading import Given
@@ -17,6 +16,7 @@ from rbmx.jobs.round import Round, load_round
 from rbmx.jobs.stack_round import StackRound, load_stack_round
 from rbmx.jobs.stack_work import train_layers
 from rbmx.jobs.watch import Watch
+from rbmx.model_file import read_facts
 from rbmx.stack_checkpoint import FORMAT as OF_STACKS
 
 __all__ = ["Job", "load_job", "reduce_job", "work_on"]
@@ -30,7 +30,7 @@ def load_job(path: str | os.PathLike[str]) -> Job:
     Raises:
         CheckpointError: none of ours.
     """
-    found = format_of(path)
+    found = read_facts(path).get("format")
     if found == OF_STACKS:
         return load_stack_round(path)
     if found == OF_JOBS:

@@ -9,19 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rbmx.backends.native import permutation
 from rbmx.errors import DivergedError, JobError
 from rbmx.jobs.stack_work import Notice
-from rbmx.jobs.watch import Watch
-from rbmx.paper.split_job import SplitJob
 from rbmx.rng import Key
 from rbmx.tensors import Tensors
 
 if TYPE_CHECKING:
     from rbmx.paper.nnc import Net
+    from rbmx.paper.split_work import SplitTask
 
 __all__ = ["OWN_MODULE", "file_of", "tune_own_net"]
 
@@ -40,16 +36,7 @@ def file_of(kind: type) -> str:
         raise JobError(f"net: {kind.__name__} stands in no file that tasks could read; put it in a module") from None
 
 
-def tune_own_net(
-    job: SplitJob,
-    arrays: Tensors,
-    values: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    key: Key,
-    watch: Watch,
-    where: str,
-    own_file: str | None,
-) -> Tensors:
+def tune_own_net(task: SplitTask, arrays: Tensors, key: Key, own_file: str | None) -> Tensors:
     """The whole net by torch.optim.SGD on its own forward, which gives log-probabilities.
 
     What torch draws meanwhile (dropout) comes from `key`, so a task that runs again gives the same weights.
@@ -58,38 +45,29 @@ def tune_own_net(
         DivergedError: the loss of an epoch is not finite; names the split.
         JobError: this node has no torch, or the class cannot be read or built from its node_seq.
     """
-    name = job.settings.own_class or ""
+    name = task.job.settings.own_class or ""
     _require_torch(name)
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key.seed)
-        net = _built(name, job.settings.node_seq, own_file)
-        _tune(net, job, arrays, values, labels, key, watch, where)
+        net = _built(name, task.job.settings.node_seq, own_file)
+        _tune(net, task, arrays, key)
     return {name: tensor.numpy() for name, tensor in net.state_dict().items()}
 
 
-def _tune(
-    net: Net,
-    job: SplitJob,
-    arrays: Tensors,
-    values: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    key: Key,
-    watch: Watch,
-    where: str,
-) -> None:
+def _tune(net: Net, task: SplitTask, arrays: Tensors, key: Key) -> None:
     import torch
 
-    settings = job.settings
+    settings = task.job.settings
     named = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     net.load_state_dict(named)
     optimizer = torch.optim.SGD(net.parameters(), lr=settings.learn_rate, momentum=settings.momentum)
-    notice = Notice(watch, where, settings.tuning_epochs)
+    notice = Notice(task.watch, task.where, settings.tuning_epochs)
     notice.on_train_start(net)
-    rows, targets = torch.from_numpy(values), torch.from_numpy(labels)
+    rows, targets = torch.from_numpy(task.values), torch.from_numpy(task.labels)
     for epoch in range(settings.tuning_epochs):
-        order, total = permutation(len(values), key.fold_in(epoch)), 0.0
+        order, total = permutation(len(rows), key.fold_in(epoch)), 0.0
         for start in range(0, len(order), settings.batch_size):
             chosen = torch.from_numpy(order[start : start + settings.batch_size])
             optimizer.zero_grad()
@@ -99,7 +77,7 @@ def _tune(
             total += loss.item() * len(chosen)
         if not math.isfinite(total):
             raise DivergedError(
-                f"{where}: the net: loss {total / len(order)} in epoch {epoch + 1} at learning rate "
+                f"{task.where}: the net: loss {total / len(order)} in epoch {epoch + 1} at learning rate "
                 f"{settings.learn_rate:g}; lower it"
             )
         notice.on_epoch_end(net, None)

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from rbmx.errors import CheckpointError
 from rbmx.jobs.job_file import JobFile, load_job_file, save_job_file
+from rbmx.model_file import interpreting
 from rbmx.paper.weights import Weights
 
 __all__ = ["SplitJob", "SplitSettings", "load_split_job", "save_split_job"]
@@ -69,9 +69,7 @@ def load_split_job(path: str | os.PathLike[str]) -> SplitJob:
         CheckpointError: another file, or a damaged one.
     """
     content = load_job_file(path, KIND)
-    try:
+    with interpreting(path):
         values: dict[str, Any] = content.facts["settings"]
         settings = SplitSettings(**{**values, "node_seq": tuple(values["node_seq"])})
         return SplitJob(Weights(content.tensors), settings, content.facts["number"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged file of a round, {type(error).__name__}: {error}") from None

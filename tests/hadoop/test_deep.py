@@ -14,7 +14,9 @@ from tests.hadoop.user import User
 from tests.jobs.data import digest, stripes
 from tests.paper.data import CLASSES, SIDE, table, write
 from tests.paper.scripts import FIGURE_4, FIGURE_5, digits, for_nodes, run
+from tools.hadoop.cluster import Cluster
 from tools.hadoop.configuration import USER
+from tools.hadoop.timeline import timelines
 
 pytestmark = pytest.mark.hadoop
 
@@ -44,6 +46,18 @@ def test_all_layers_of_a_stack_are_one_job(user: User, rows_file: str) -> None:
     assert [digest(layer) for layer in hadoop.layers] == [digest(layer) for layer in inline.layers]
     assert hadoop.network is not None and inline.network is not None
     assert hadoop.network.flat().tobytes() == inline.network.flat().tobytes()
+
+
+@ONE
+def test_a_single_shard_is_a_job_without_a_reduce_task(user: User, rows_file: str) -> None:
+    stack = [rows_file, "--label", "first", "--shards", "1", *STACK]
+    user.rbmx("train-stack", *stack, "-o", "inline.safetensors")
+    user.rbmx("train-stack", *stack, "-r", "hadoop", "-o", "hadoop.safetensors")
+    inline, hadoop = (load_stack_round(user.folder / f"{name}.safetensors") for name in ("inline", "hadoop"))
+    assert hadoop.network is not None and inline.network is not None
+    assert hadoop.network.flat().tobytes() == inline.network.flat().tobytes()
+    job = timelines(Cluster(user.layout))[-1]
+    assert [task["type"] for task in job["tasks"]] == ["MAP"]
 
 
 @ONE

@@ -13,7 +13,8 @@ from rbmx.backends import backend_for
 from rbmx.bits import PackedBits
 from rbmx.data import open_source
 from rbmx.errors import CheckpointError, DataError, DivergedError
-from rbmx.jobs import FineTuning, StackOutcome, load_stack_round, train_stack, write_shards
+from rbmx.jobs import FineTuning, StackOutcome, load_stack_round, one_job, train_stack, write_shards
+from rbmx.jobs.engine import Engine
 from rbmx.stack_checkpoint import load_stack
 from rbmx.training.backprop import Network
 from tests.jobs.data import digest, stripes
@@ -44,6 +45,25 @@ def test_runners_give_the_same_bytes(changes: dict[str, Any]) -> None:
     inline, local = train(**changes), train(**changes, runner="local")
     assert digests(inline) == digests(local)
     assert [record.loss for record in inline.history] == [record.loss for record in local.history]
+
+
+def test_a_single_shard_goes_without_a_reducer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_job, "MAP_ONLY", ("local",))
+    run, asked = Engine.run, []
+
+    def noted(engine: Engine, *words: Any, reduces: bool, **options: Any) -> Any:
+        asked.append(reduces)
+        return run(engine, *words, reduces=reduces, **options)
+
+    monkeypatch.setattr(Engine, "run", noted)
+    tuned = {"fine_tune": "autoencoder", "rounds": 1}
+    alone = train(**tuned, shards=1, runner="local")
+    assert asked == [False]
+    assert digests(alone) == digests(train(**tuned, shards=1))
+    train(**tuned, shards=2, runner="local")
+    assert asked == [False, True, True]
+    with pytest.raises(DivergedError, match="round 1: shard 0 of 1: layer 1 of 2: weights diverged"):
+        train(lr=1e7, shards=1, runner="local")
 
 
 @pytest.mark.parametrize("fine_tune", [None, "autoencoder"])

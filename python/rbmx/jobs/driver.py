@@ -13,6 +13,7 @@ from rbmx.data import Dataset, open_source
 from rbmx.errors import DataError, JobError
 from rbmx.jobs.engine import Engine
 from rbmx.jobs.inputs import Inputs, reading_options, require_width
+from rbmx.jobs.one_job import run_job
 from rbmx.jobs.reading import propagate
 from rbmx.jobs.round import Round, save_round
 from rbmx.jobs.step import next_round, outcome_of
@@ -104,10 +105,11 @@ class _Loop:
         started = time.perf_counter()
         try:
             save_round(self._round_file, job)
-            lines, counters = self._engine.run(
+            lines, counters = run_job(
+                self._engine,
+                job,
                 self._round_file,
-                self._inputs.paths,
-                splits=self._inputs.splits,
+                self._inputs,
                 on_progress=lambda share: self._watcher.on_map(job, share),
             )
             _tell_bad_rows(counters, job)

@@ -60,6 +60,7 @@ class Engine:
         inputs: Sequence[str],
         *,
         splits: Splits,
+        reduces: bool = True,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> tuple[list[bytes], dict[str, int]]:
         """The reducer's lines and the job's own counters.
@@ -68,12 +69,15 @@ class Engine:
             round_file: the model of the round.
             inputs: files or URIs.
             splits: how Hadoop and Spark cut them.
+            reduces: False: the lines are those of the map tasks.
             on_progress: hears the share of the map work done, where the engine tells.
 
         Raises:
             JobError: the engine failed; the message holds the cause it gave.
         """
         words = ["--round-file", str(round_file), *inputs]
+        if not reduces:
+            words = ["--map-only", "-D", "mapreduce.job.reduces=0", *words]
         if self.runner == "spark":
             words = [*self._spark_words(remote=any("://" in path for path in inputs)), *words]
         with listening(on_progress) as heard, self._runner(words, splits) as runner:

@@ -20,6 +20,7 @@ from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.fixed_point import LARGEST
 from rbmx.jobs.full_batch import BLOCK_ROWS, GradientJob, mean_of_sums, save_gradient_job
 from rbmx.jobs.inputs import Inputs, open_inputs, require_width
+from rbmx.jobs.one_job import run_job
 from rbmx.jobs.rounds import at_work
 from rbmx.jobs.settings import JobSettings
 from rbmx.jobs.step import merged_record
@@ -185,8 +186,9 @@ class _Search:
         """
         self.evaluations += 1
         try:
-            save_gradient_job(self._file, GradientJob(self._start.unflat(vector), self._loss, self._settings))
-            lines, _ = self._engine.run(self._file, self._inputs.paths, splits=self._inputs.splits)
+            job = GradientJob(self._start.unflat(vector), self._loss, self._settings)
+            save_gradient_job(self._file, job)
+            lines, _ = run_job(self._engine, job, self._file, self._inputs)
             merged, _ = merged_record(lines)
         except DivergedError as error:
             if self.evaluations == 1:

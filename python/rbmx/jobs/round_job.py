@@ -9,12 +9,12 @@ import sys
 
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
-from mrjob.step import StepFailedException
+from mrjob.step import MRStep, StepFailedException
 
 from rbmx.jobs.streaming import COUNTERS, records_alone_on_stdout
 from rbmx.jobs.watch import Watch
 
-__all__ = ["JobWatch", "RoundJob", "StepFailedException", "is_task", "run_task"]
+__all__ = ["JobWatch", "MRStep", "RoundJob", "StepFailedException", "is_task", "run_task"]
 
 TASK_FLAGS = ("--mapper", "--reducer", "--combiner", "--spark")
 
@@ -32,8 +32,9 @@ class RoundJob(MRJob):  # type: ignore[misc]  # mrjob has no types
     }
 
     def configure_args(self) -> None:
-        """--round-file beside mrjob's own flags."""
+        """--round-file and --map-only beside mrjob's own flags."""
         super().configure_args()
+        self.add_passthru_arg("--map-only", action="store_true", help="no reducer: the output is the map tasks' own")
         self.add_file_arg("--round-file", help="the model of the round: rbmx train-mr --prepare writes the first")
 
 

@@ -21,6 +21,7 @@ from rbmx.jobs.archive import shipped
 from rbmx.jobs.engine import Engine, Runner
 from rbmx.jobs.inputs import Inputs, open_inputs, reading_options, require_width
 from rbmx.jobs.job_file import layers_from, network_from
+from rbmx.jobs.one_job import run_job
 from rbmx.jobs.records import Record
 from rbmx.jobs.rounds import at_work, job_settings, require_same_reading, same_shards
 from rbmx.jobs.settings import JobSettings
@@ -205,7 +206,7 @@ def _round(
     round_file = engine.folder / "round.safetensors"
     try:
         save_stack_round(round_file, job)
-        lines, _ = engine.run(round_file, inputs.paths, splits=inputs.splits)
+        lines, _ = run_job(engine, job, round_file, inputs)
         merged, _ = merged_record(lines)
         following = _following(job, merged)
     except (DataError, ArithmeticError, JobError) as error:

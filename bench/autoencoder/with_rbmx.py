@@ -80,7 +80,7 @@ def on_hadoop(words: argparse.Namespace, data: np.ndarray, test: np.ndarray) -> 
         fine_tune=tuning,
         runner="hadoop",
         conf_paths=[words.hadoop],
-        # the one map and the reduce run in the JVM of the job's master, which takes their size: two JVMs less to start
+        # the one map runs in the JVM of the job's master, which takes its size: a container less to start
         jobconf={
             "mapreduce.job.ubertask.enable": "true",
             "mapreduce.map.cpu.vcores": str(words.threads),

@@ -14,7 +14,7 @@ from mrjob.step import MRStep, StepFailedException
 from rbmx.jobs.streaming import COUNTERS, records_alone_on_stdout
 from rbmx.jobs.watch import Watch
 
-__all__ = ["JobWatch", "MRStep", "RoundJob", "StepFailedException", "is_task", "run_task"]
+__all__ = ["JobWatch", "RoundJob", "StepFailedException", "is_task", "run_task"]
 
 TASK_FLAGS = ("--mapper", "--reducer", "--combiner", "--spark")
 
@@ -36,6 +36,12 @@ class RoundJob(MRJob):  # type: ignore[misc]  # mrjob has no types
         super().configure_args()
         self.add_passthru_arg("--map-only", action="store_true", help="no reducer: the output is the map tasks' own")
         self.add_file_arg("--round-file", help="the model of the round: rbmx train-mr --prepare writes the first")
+
+    def steps(self) -> list[MRStep]:
+        """Map and reduce, or map alone."""
+        if not self.options.map_only:
+            return list(super().steps())
+        return [MRStep(mapper_init=self.mapper_init, mapper=self.mapper, mapper_final=self.mapper_final)]
 
 
 class JobWatch(Watch):

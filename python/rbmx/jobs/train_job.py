@@ -19,7 +19,7 @@ require_expected_python()
 
 from rbmx.jobs.mapper import Mapper  # noqa: E402
 from rbmx.jobs.records import Record, write_record  # noqa: E402
-from rbmx.jobs.round_job import JobWatch, MRStep, RoundJob, is_task, run_task  # noqa: E402
+from rbmx.jobs.round_job import JobWatch, RoundJob, is_task, run_task  # noqa: E402
 from rbmx.jobs.streaming import KEY, use_container_threads  # noqa: E402
 from rbmx.jobs.work import load_job, reduce_job  # noqa: E402
 
@@ -34,12 +34,6 @@ class TrainJob(RoundJob):
         super().load_args(args)
         if self.options.round_file is None:
             self.arg_parser.error("--round-file: the model of a round is needed; rbmx train-mr --prepare writes it")
-
-    def steps(self) -> list[MRStep]:
-        """Map and reduce, or map alone."""
-        if not self.options.map_only:
-            return list(super().steps())
-        return [MRStep(mapper_init=self.mapper_init, mapper=self.mapper, mapper_final=self.mapper_final)]
 
     def mapper_init(self) -> None:
         """Read the round; take as many threads as the container has cores."""

@@ -8,6 +8,7 @@
 
 #include "rbmx/bits.h"
 #include "rbmx/kernels.h"
+#include "rbmx/usable.h"
 
 namespace rbmx {
 namespace bindings {
@@ -65,7 +66,7 @@ inline Parameters parameters(const py::array& weight, const py::array& visible_b
 inline Model model(const py::array& weight, const py::array& visible_bias,
                    const py::array& hidden_bias) {
   const Model m = parameters(weight, visible_bias, hidden_bias, "", false);
-  if (weight_range(m) < 0) {
+  if (!usable(m)) {
     throw py::value_error(
         "weight, visible_bias, hidden_bias: expected finite numbers of magnitude up to 2047, and "
         "the "

@@ -1,5 +1,6 @@
 // For each minibatch: sums over the rows of both phases, each one chain in the order of the rows,
 // and a step of the optimiser along positive / rows - negative / chains.
+#include "rbmx/usable.h"
 #include "ref/dense.h"
 #include "ref/ref.h"
 #include "ref/step.h"
@@ -42,9 +43,8 @@ bool finite(const float* parameters, std::int64_t n) {
                      [](float w) { return std::fabs(w) <= kMaxParameter; });
 }
 
-bool usable(const Model& m) {
-  if (m.units.visible == Unit::bernoulli && m.units.hidden == Unit::bernoulli)
-    return weight_range(m) >= 0;
+bool in_range(const Model& m) {
+  if (m.units.visible == Unit::bernoulli && m.units.hidden == Unit::bernoulli) return usable(m);
   return finite(m.weight, m.n_hidden * m.n_visible) && finite(m.visible_bias, m.n_visible) &&
          finite(m.hidden_bias, m.n_hidden);
 }
@@ -118,7 +118,7 @@ TrainingReport train_dense(Parameters parameters, const Reals& data, const Train
            difference(positive.hidden, negative.hidden, plus, minus), rule, updates, bias);
     update(parameters.visible_bias, velocity.visible_bias, squares.visible_bias,
            difference(positive.visible, negative.visible, plus, minus), rule, updates, bias);
-    if (!usable(m)) return {Outcome::diverged, batches + 1};
+    if (!in_range(m)) return {Outcome::diverged, batches + 1};
   }
   return {Outcome::done, batches};
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "rbmx/math.h"
+#include "rbmx/usable.h"
 #include "ref/chain.h"
 #include "ref/ref.h"
 #include "ref/step.h"
@@ -164,7 +165,7 @@ TrainingReport train_minibatches(Parameters parameters, const Bits& data, const 
            updates, {mean_rate, 0.0f, 0.0f});
     update(parameters.visible_bias, velocity.visible_bias, squares.visible_bias, d.visible, rule,
            updates, {static_cast<float>(per_row), 0.0f, 0.0f});
-    if (weight_range(model) < 0) return {Outcome::diverged, batches + 1};
+    if (!usable(model)) return {Outcome::diverged, batches + 1};
   }
   return {Outcome::done, batches};
 }

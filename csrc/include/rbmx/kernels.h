@@ -257,10 +257,6 @@ struct KernelTable {
   LinesRead (*csv_integers)(const CsvLines&, const CsvRows&);
 };
 
-// Largest sum of |weight| in units of 2^-20 over any row or column, or -1 where a parameter is not
-// usable.
-std::int64_t weight_range(const Model& model);
-
 // The tables this build has, best last, and the one in use (RBMX_ISA, else the best the processor
 // runs).
 struct Dispatch {

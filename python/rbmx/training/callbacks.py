@@ -15,7 +15,16 @@ from rbmx.training.history import EpochRecord, TuningRecord
 if TYPE_CHECKING:
     from rbmx.training.trainer import Trainer
 
-__all__ = ["RECORDED", "Callback", "EarlyStopping", "ProgressBar", "StopTraining", "WeightAverage", "require_callbacks"]
+__all__ = [
+    "RECORDED",
+    "Callback",
+    "EarlyStopping",
+    "ProgressBar",
+    "StopTraining",
+    "WeightAverage",
+    "require_callbacks",
+    "tell",
+]
 
 
 RECORDED = (*EpochRecord.__dataclass_fields__, "free_energy_gap")
@@ -144,6 +153,20 @@ def require_callbacks(callbacks: object) -> Sequence[Any]:
         if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
             raise TypeError(f"callbacks: expected objects with any of {', '.join(HOOKS)}, got {callback!r}")
     return found
+
+
+def tell(callbacks: Sequence[Any], method: str, trainer: Any, *arguments: Any) -> None:
+    """Tell all callbacks that have the method; one that asks for an end gets it after the others have heard as well."""
+    asked: StopTraining | None = None
+    for callback in callbacks:
+        function = getattr(callback, method, None)
+        try:
+            if function is not None:
+                function(trainer, *arguments)
+        except StopTraining as stop:
+            asked = stop
+    if asked is not None:
+        raise asked
 
 
 class ProgressBar(Callback):

@@ -17,7 +17,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks, tell
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -250,10 +250,7 @@ class Trainer:
         self._interrupt.deliver()
 
     def _call(self, method: str, *arguments: Any) -> None:
-        for callback in self._callbacks:
-            function = getattr(callback, method, None)
-            if function is not None:
-                function(self, *arguments)
+        tell(self._callbacks, method, self, *arguments)
 
     def _open(self, data: Any, *, missing: bool = True) -> Dataset:
         dataset = open_source(data, unit=self.params.visible_unit, missing=missing)

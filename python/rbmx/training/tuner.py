@@ -16,7 +16,7 @@ from rbmx.arguments import check_types
 from rbmx.data import Dataset
 from rbmx.errors import DivergedError
 from rbmx.rng import Key, Purpose
-from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks
+from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks, tell
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS, minimize
@@ -255,17 +255,7 @@ class FineTuner:
         self._call("on_epoch_end", self.history[-1])
 
     def _call(self, method: str, *arguments: Any) -> None:
-        """Tell all callbacks; the one that asks for an end gets it after the others have heard as well."""
-        asked: StopTraining | None = None
-        for callback in self._callbacks:
-            function = getattr(callback, method, None)
-            try:
-                if function is not None:
-                    function(self, *arguments)
-            except StopTraining as stop:
-                asked = stop
-        if asked is not None:
-            raise asked
+        tell(self._callbacks, method, self, *arguments)
 
 
 class _BackToBest(EarlyStopping):

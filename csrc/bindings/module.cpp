@@ -11,6 +11,7 @@ void bind_rows(py::module_&);
 void bind_session(py::module_&);
 void bind_train(py::module_&);
 void bind_units(py::module_&);
+void bind_up_down(py::module_&);
 }  // namespace bindings
 }  // namespace rbmx
 
@@ -24,5 +25,6 @@ PYBIND11_MODULE(_core, m) {
   rbmx::bindings::bind_rows(m);
   rbmx::bindings::bind_session(m);
   rbmx::bindings::bind_train(m);
+  rbmx::bindings::bind_up_down(m);
   bind_text(m);
 }

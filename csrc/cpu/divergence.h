@@ -76,9 +76,28 @@ static inline bool sums_fit(const Projection& up, const Projection& down, Watch*
   return fit;
 }
 
-// Called by all members after a barrier; the same answer for all.
-static inline bool diverged(const Projection& up, const Projection& down, Watch* watches,
-                            const Member& member) {
+// The same for a projection that has no counterpart: its inputs' sums over outputs by themselves.
+static inline bool sums_fit(const Projection& p, Watch* watches, const Member& member) {
+  bool fit = sums_fit(p, p, watches, member);
+  const Range inputs = member.split(p.n_in);
+  for (std::int64_t in = inputs.begin; in < inputs.end; ++in) {
+    std::int64_t sum = 0;
+    for (std::int64_t panel = 0; panel < p.n_panels; ++panel) {
+      for (std::int64_t out = 0; out < p.width; ++out) {
+        const std::int64_t q = p.panel(panel)[in * p.width + out];
+        sum += q < 0 ? -q : q;
+      }
+    }
+    fit = fit && sum <= INT32_MAX;
+  }
+  return fit;
+}
+
+// Whether a member saw a bad parameter, or not every member finds that its sums fit; fits() is
+// asked only where the largest weight does not settle it.
+template <class Fits>
+RBMX_INLINE bool diverged(const PanelShape& shape, Watch* watches, const Member& member,
+                          Fits&& fits) {
   float largest = 0;
   bool bad = false;
   for (int i = 0; i < member.size; ++i) {
@@ -86,14 +105,25 @@ static inline bool diverged(const Projection& up, const Projection& down, Watch*
     largest = watches[i].largest > largest ? watches[i].largest : largest;
   }
   if (bad) return true;
-  const std::int64_t most = up.n_in > up.n_out ? up.n_in : up.n_out;
+  const std::int64_t most = shape.n_in > shape.n_out ? shape.n_in : shape.n_out;
   if (static_cast<double>(largest) * static_cast<double>(most) < static_cast<double>(kMaxParameter))
     return false;
   member.wait();  // every member has read the watches
-  watches[member.index].bad = !sums_fit(up, down, watches, member);
+  watches[member.index].bad = !fits();
   member.wait();
   for (int i = 0; i < member.size; ++i) bad |= watches[i].bad;
   return bad;
+}
+
+// Called by all members after a barrier; the same answer for all.
+static inline bool diverged(const Projection& up, const Projection& down, Watch* watches,
+                            const Member& member) {
+  return diverged(up, watches, member, [&] { return sums_fit(up, down, watches, member); });
+}
+
+// Likewise, of a projection that has no counterpart.
+static inline bool diverged(const Projection& p, Watch* watches, const Member& member) {
+  return diverged(p, watches, member, [&] { return sums_fit(p, watches, member); });
 }
 
 }  // namespace RBMX_ISA

@@ -12,7 +12,7 @@ namespace RBMX_ISA {
 struct ParameterMoments {
   Moments weight;   // laid out as the panels
   Moments hidden;   // padded to whole panels
-  Moments visible;  // padded likewise
+  Moments visible;  // padded likewise; null where they do not learn
 };
 
 RBMX_INLINE Moments take_moments(Arena& arena, const TrainingState& state, std::int64_t n) {
@@ -38,7 +38,7 @@ static inline void load_moments(const PanelShape& up, const TrainingState& state
     load_panels(up, from.weight, weight, member);
     if (member.index != 0) return;
     copy(from.hidden_bias, from.n_hidden, hidden);
-    copy(from.visible_bias, from.n_visible, visible);
+    if (visible != nullptr) copy(from.visible_bias, from.n_visible, visible);
   };
   load(state.velocity, to.weight.velocity, to.hidden.velocity, to.visible.velocity);
   load(state.squares, to.weight.squares, to.hidden.squares, to.visible.squares);
@@ -52,7 +52,7 @@ static inline void store_moments(const PanelShape& up, const ParameterMoments& f
     panels_to_rows(up, weight, to.weight, member);
     if (member.index != 0) return;
     copy(hidden, to.n_hidden, to.hidden_bias);
-    copy(visible, to.n_visible, to.visible_bias);
+    if (visible != nullptr) copy(visible, to.n_visible, to.visible_bias);
   };
   store(from.weight.velocity, from.hidden.velocity, from.visible.velocity, state.velocity);
   store(from.weight.squares, from.hidden.squares, from.visible.squares, state.squares);

@@ -21,6 +21,7 @@ const KernelTable table = {
     log_partition,
     train_minibatches,
     train_online,
+    train_up_down,
     train_dense,
     gemm,
     csv_integers,

@@ -23,6 +23,8 @@ TrainingReport train_minibatches(Team&, Parameters, const Bits& data, const Trai
                                  TrainingState&);
 TrainingReport train_online(Team&, Parameters, const Bits& data, const TrainingPlan&,
                             TrainingState&);
+TrainingReport train_up_down(Team&, const UpDownStack&, const Bits& data, const TrainingPlan&,
+                             TrainingState&);
 TrainingReport train_dense(Team&, Parameters, const Reals& data, const TrainingPlan&,
                            TrainingState&, Product);
 void gemm(Team&, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,

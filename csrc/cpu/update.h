@@ -97,7 +97,7 @@ static void centre_hidden(const Training& t, std::int64_t panel, std::int64_t ro
   }
 }
 
-// Sums, updates and mirrors one panel of hidden units.
+// Sums and updates one panel of hidden units, and mirrors it where there is a way down.
 template <int V>
 static void update_panel(const Training& t, std::int64_t panel, std::int64_t rows,
                          std::int64_t n_chains, const Rates& rates, const CentringTotals& totals,
@@ -142,7 +142,9 @@ static void update_panel(const Training& t, std::int64_t panel, std::int64_t row
           largest = larger(largest, (Ints)next & 0x7FFFFFFF);
         }
       },
-      [&](std::int64_t unit) { mirror<V>(up, t.m.down, panel, unit); });
+      [&](std::int64_t unit) {
+        if (t.m.down.values != nullptr) mirror<V>(up, t.m.down, panel, unit);
+      });
 
   Watch& watch = t.watch[member.index];
   watch_largest(watch, largest);
@@ -176,17 +178,10 @@ static inline void update_visible_biases(const Training& t, std::int64_t word, s
   }
 }
 
-// After run_chain. Nothing reads the data of the minibatch afterwards; a wait() must follow.
-static inline void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains,
-                                 const Rates& rates, const Member& member) {
-  CentringTotals totals = {};
-  if (t.centring.visible_offset != nullptr) {
-    slide_offsets(t.m, t.centring, rows, member);
-    member.wait();
-    weigh_rows(t.m, t.centring, rows, n_chains, member);
-    member.wait();
-    totals = centring_totals(t.m, t.centring, rows, n_chains);
-  }
+// Weights and hidden biases, panel by panel.
+static inline void update_hidden_panels(const Training& t, std::int64_t rows, std::int64_t n_chains,
+                                        const Rates& rates, const CentringTotals& totals,
+                                        const Member& member) {
   member.share(t.m.up.n_panels, [&](std::int64_t panel) {
     switch (t.m.up.width / kLanes) {
       case 2:
@@ -200,6 +195,20 @@ static inline void update_panels(const Training& t, std::int64_t rows, std::int6
         break;
     }
   });
+}
+
+// After run_chain. Nothing reads the data of the minibatch afterwards; a wait() must follow.
+static inline void update_panels(const Training& t, std::int64_t rows, std::int64_t n_chains,
+                                 const Rates& rates, const Member& member) {
+  CentringTotals totals = {};
+  if (t.centring.visible_offset != nullptr) {
+    slide_offsets(t.m, t.centring, rows, member);
+    member.wait();
+    weigh_rows(t.m, t.centring, rows, n_chains, member);
+    member.wait();
+    totals = centring_totals(t.m, t.centring, rows, n_chains);
+  }
+  update_hidden_panels(t, rows, n_chains, rates, totals, member);
   const Range words = member.split(words_for(t.m.up.n_in));
   for (std::int64_t word = words.begin; word < words.end; ++word)
     update_visible_biases(t, word, rows, n_chains, rates, totals, t.watch[member.index]);

@@ -19,6 +19,8 @@ void anneal(const Model&, const AnnealingPath&, MutableBits visible, const Place
 void pseudo_log_likelihood(const Model&, const Bits& visible, double* out);
 double log_partition(const Enumeration&);
 TrainingReport train_minibatches(Parameters, const Bits& data, const TrainingPlan&, TrainingState&);
+TrainingReport train_up_down(const UpDownStack&, const Bits& data, const TrainingPlan&,
+                             TrainingState&);
 TrainingReport train_dense(Parameters, const Reals& data, const TrainingPlan&, TrainingState&);
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_row,
           std::int64_t a_col, const float* b, std::int64_t b_row, std::int64_t b_col, float* c);

@@ -1,5 +1,5 @@
 # The native kernels (csrc/bindings); use them through rbmx.backends.native.
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -174,6 +174,23 @@ def train_dense(
     units: Units = ...,
     progress: Callable[[int], object] | None = None,
     canonical: bool = False,
+    reference: bool = False,
+) -> tuple[str, int, BaseException | None]: ...
+
+_Way = tuple[tuple[_F, _F, _F], tuple[_F, _F, _F] | None, tuple[int, int]]
+
+def train_up_down(
+    up: Sequence[_Way],
+    down: Sequence[_Way],
+    top: tuple[_F, _F, _F],
+    data: _Bits,
+    order: _Int,
+    settings: Settings,
+    *,
+    velocity: tuple[_F, _F, _F] | None = None,
+    chains: _Bits | _F | None = None,
+    units: Units = ...,
+    progress: Callable[[int], object] | None = None,
     reference: bool = False,
 ) -> tuple[str, int, BaseException | None]: ...
 def parse_csv(

@@ -15,6 +15,7 @@ from torch import nn
 from rbmx import ops
 from rbmx.arguments import items
 from rbmx.autoencoder import Autoencoder
+from rbmx.backends.up_down import Directions
 from rbmx.classifier import Classifier, Regressor
 from rbmx.data import Encoding
 from rbmx.feed_forward import params_of
@@ -29,7 +30,7 @@ from rbmx.training.ascent import Propagation, require_stack
 from rbmx.training.backprop import Network
 from rbmx.training.callbacks import require_callbacks
 from rbmx.training.greedy import StackState, layer_shapes, open_rows, train_stack
-from rbmx.training.up_down import Directions, UpDown
+from rbmx.training.up_down import UpDown
 
 __all__ = ["DBN"]
 

@@ -17,6 +17,7 @@ import numpy as np
 import rbmx
 from rbmx.backends import Batches, State, Update, backend_for
 from rbmx.backends.native import permutation
+from rbmx.backends.up_down import Directions, UpDownState, train_directions
 from rbmx.bits import PackedBits
 from rbmx.data import Encoding
 from rbmx.data.shards import Shard, ShardHeader, shard_bounds, write_shard
@@ -28,6 +29,7 @@ from rbmx.jobs.rounds import job_settings
 from rbmx.jobs.step import next_round, outcome_of
 from rbmx.rng import Key, Purpose, draw32, uniform
 from rbmx.training import TrainState
+from rbmx.training.greedy import initial_stack
 
 DATA_KEY, KEY = Key(20060728), Key(1)
 
@@ -94,6 +96,23 @@ def fifty_updates(many: bool) -> str:
         assert outcome.name == "done"
         step, size = step + outcome.batches, size + 1
     return sha256(*arrays(params))
+
+
+def up_and_down(many: bool) -> str:
+    """Ways and velocities after 11 minibatches of up-down with PCD-2, labels and two layers below the top."""
+    layers = initial_stack([120, 65, 33, 50], n_classes=10, seed=1)
+    stack = Directions([layer.copy() for layer in layers[:-1]], layers[:-1], layers[-1])
+    chains = rbmx.PCD(2, 33).initial_chains(stack.top, 40, KEY)
+    state = UpDownState(stack.zeros(), chains)
+    data, update = labelled(411), Update(0.05, first=0.5, weight_decay=1e-3)
+    step, size = 0, 1 if many else 11
+    while step < 11:
+        rows = np.arange(411)[40 * step : 40 * (step + size)]
+        outcome = train_directions(stack, data, Batches(rows, 40, 2, update, KEY, step), state)
+        assert outcome.name == "done"
+        step, size = step + outcome.batches, size + 1
+    assert state.velocity is not None
+    return sha256(*(array for layer in [*stack.layers, *state.velocity.layers] for array in arrays(layer)))
 
 
 def sampled() -> dict[str, str]:
@@ -165,6 +184,7 @@ def main() -> None:
                 ),
                 "two rounds over three shards, averaged": sharded(many, momentum=0.5, outer_momentum=0.5),
                 "two rounds over three shards, summed": sharded(many, merge="gradient", split_batch=False),
+                "11 minibatches of up-down, PCD-2, labels, 120-65-33-50": up_and_down(many),
                 **sampled(),
             },
             indent=2,

@@ -10,12 +10,13 @@ import pytest
 
 import rbmx
 from rbmx.backends import backend_for
+from rbmx.backends.up_down import Directions, generative_slope, recognition_slope
 from rbmx.bits import PackedBits
 from rbmx.data import open_source
 from rbmx.errors import DivergedError
 from rbmx.training import TrainConfig
 from rbmx.training.greedy import initial_stack, train_stack
-from rbmx.training.up_down import Directions, UpDown, _generative_slope, _recognition_slope
+from rbmx.training.up_down import UpDown
 
 
 def states(n: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def test_the_slopes_are_those_of_the_conditional_log_likelihoods() -> None:
         mean = backend_for(layer).visible_mean(layer, h).astype(float)
         return float((v.unpack() * np.log(mean) + (1 - v.unpack()) * np.log1p(-mean)).sum(axis=1).mean())
 
-    for value, slope in ((log_q, _recognition_slope(layer, v, h)), (log_p, _generative_slope(layer, v, h))):
+    for value, slope in ((log_q, recognition_slope(layer, v, h)), (log_p, generative_slope(layer, v, h))):
         for name, expected in slope.items():
             array = getattr(layer, name)
             for place in np.ndindex(array.shape):

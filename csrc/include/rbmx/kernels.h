@@ -172,6 +172,24 @@ struct TrainingReport {
   std::int64_t batches;
 };
 
+// One way through a layer of a stack that goes up by other weights than it comes down by: binary
+// units whose inputs decide them, p(out_j = 1 | in) = sigmoid(hidden_bias_j + sum_i weight_ji
+// in_i), weight (n_hidden outputs, n_visible inputs). visible_bias takes no part. velocity: null
+// where the rule has none.
+struct Directed {
+  Parameters parameters;
+  Parameters velocity;
+  Key key;
+};
+// Layers below the top, the lowest first, up[i] and down[i] between the same units. The top machine
+// sees the outputs of the last layer and, behind them, the labels where it has more visible units.
+struct UpDownStack {
+  const Directed* up;
+  const Directed* down;
+  std::int64_t n_layers;
+  Parameters top;
+};
+
 // Batches of one row on a tiny model, without momentum and decay: the kernel train_online takes
 // them.
 inline constexpr std::int64_t kMaxOnlineUnits = 32;
@@ -246,6 +264,10 @@ struct KernelTable {
   // the same for what is_online says, with the whole model in the first-level cache
   TrainingReport (*train_online)(Team&, Parameters, const Bits& data, const TrainingPlan&,
                                  TrainingState&);
+  // wake, dream and sleep (cpu/train_up_down.cpp); state: of the top machine. data: rows of the
+  // lowest layer's units, then of the labels.
+  TrainingReport (*train_up_down)(Team&, const UpDownStack&, const Bits& data, const TrainingPlan&,
+                                  TrainingState& state);
   TrainingReport (*train_dense)(Team&, Parameters, const Reals& data, const TrainingPlan&,
                                 TrainingState&, Product);
   // c (m, n) = a (m, k) b (k, n) with strides a(i, p) = a[i * a_row + p * a_col], one chain of fma

@@ -172,6 +172,10 @@ class State:
     offsets: Offsets | None = None
     memory: Memory = field(default_factory=dict)
 
+    def learning(self, params: RBMParams) -> list[RBMParams]:
+        """The parameters and their moments."""
+        return [kept for kept in (params, self.velocity, self.squares) if kept is not None]
+
 
 @dataclass(frozen=True)
 class Outcome:

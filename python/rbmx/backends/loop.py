@@ -6,7 +6,7 @@ The arithmetic is NumPy in float64 and the specification of csrc/cpu/train_minib
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -79,9 +79,9 @@ def require_usable(backend: Backend, params: RBMParams) -> None:
 class _Before:
     """Parameters and moments as they are now, to be given back by a run that diverges."""
 
-    def __init__(self, params: RBMParams, state: State) -> None:
-        self._live = [kept for kept in (params, state.velocity, state.squares) if kept is not None]
-        self._copies = [kept.copy() for kept in self._live]
+    def __init__(self, learning: Sequence[RBMParams]) -> None:
+        self._live = learning
+        self._copies = [kept.copy() for kept in learning]
 
     def restore(self) -> None:
         """Write them back in place."""
@@ -92,16 +92,15 @@ class _Before:
 
 def one_by_one(
     learn: Callable[[NDArray[np.int64], int], None],
-    params: RBMParams,
+    learning: Sequence[RBMParams],
     batches: Batches,
-    state: State,
     progress: Progress | None = None,
 ) -> Outcome:
     """The minibatches in turn, each told to `learn` by its rows and its number in the life of the model.
 
-    An ArithmeticError of learn is a run that diverged: parameters and moments are given back.
+    An ArithmeticError of learn is a run that diverged: what is learning, parameters and moments, is given back.
     """
-    before = _Before(params, state)
+    before = _Before(learning)
     count = -(-len(batches.order) // batches.batch_size)
     for batch in range(count):
         start = batch * batches.batch_size
@@ -133,7 +132,7 @@ def train_in_python(
         _learn(params, positive, negative, batches, state, step)
         require_usable(backend, params)
 
-    return one_by_one(learn, params, batches, state, progress)
+    return one_by_one(learn, state.learning(params), batches, progress)
 
 
 def _phases(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ __all__ = [
     "pseudo_log_likelihood",
     "set_isa",
     "set_num_threads",
+    "train_up_down",
 ]
 
 parse_csv = _core.parse_csv
@@ -148,6 +150,59 @@ def _units(params: RBMParams) -> _core.Units:
 
 def _words(bits: PackedBits) -> NDArray[np.uint64]:
     return np.ascontiguousarray(bits.words)
+
+
+def _settings(batches: Batches) -> _core.Settings:
+    return _core.Settings(
+        batch_size=batches.batch_size,
+        gibbs_steps=batches.gibbs_steps,
+        key=batches.key.words,
+        first_step=batches.first_step,
+        **dataclasses.asdict(batches.update),
+    )
+
+
+def train_up_down(
+    up: Sequence[RBMParams],
+    down: Sequence[RBMParams],
+    top: RBMParams,
+    rows: PackedBits,
+    batches: Batches,
+    keys: Sequence[tuple[Key, Key]],
+    *,
+    velocity: tuple[Sequence[RBMParams], Sequence[RBMParams], RBMParams] | None,
+    chains: Rows | None,
+    progress: Progress | None = None,
+    reference: bool = False,
+) -> Outcome:
+    """Wake, dream, sleep and learn for every minibatch, in one native call (csrc/cpu/train_up_down.cpp).
+
+    Args:
+        up, down: each way through each layer below the top as a machine whose visible units are its inputs; weight and
+            hidden_bias learn.
+        top: the machine on top.
+        rows: of the lowest inputs, with the labels' units behind them.
+        batches: with an update of momentum and weight decay.
+        keys: of the noise of each layer's two ways.
+        velocity: of up, down and top; None without momentum.
+        chains: hidden states of persistent chains; None for CD.
+    """
+    moments = [None] * len(up) if velocity is None else [_arrays(way) for way in velocity[0]]
+    other = [None] * len(up) if velocity is None else [_arrays(way) for way in velocity[1]]
+    outcome = _core.train_up_down(
+        [(_arrays(way), v, key.words) for way, v, (key, _) in zip(up, moments, keys, strict=True)],
+        [(_arrays(way), v, key.words) for way, v, (_, key) in zip(down, other, keys, strict=True)],
+        _arrays(top),
+        _words(rows),
+        batches.order,
+        _settings(batches),
+        velocity=None if velocity is None else _arrays(velocity[2]),
+        chains=chains.words if isinstance(chains, PackedBits) else chains,
+        units=_units(top),
+        progress=progress,
+        reference=reference,
+    )
+    return Outcome(*outcome)
 
 
 class NativeBackend:
@@ -332,13 +387,7 @@ class NativeBackend:
         bits = self._exact(params, rows)
         if not batches.is_plain or (bits is None and state.offsets is not None):
             return train_in_python(self, params, rows, batches, state, progress)
-        settings = _core.Settings(
-            batch_size=batches.batch_size,
-            gibbs_steps=batches.gibbs_steps,
-            key=batches.key.words,
-            first_step=batches.first_step,
-            **dataclasses.asdict(batches.update),
-        )
+        settings = _settings(batches)
         velocity = None if state.velocity is None else _arrays(state.velocity)
         squares = None if state.squares is None else _arrays(state.squares)
         chains = state.chains.words if isinstance(state.chains, PackedBits) else state.chains

@@ -44,7 +44,7 @@ def train_completing(
         if backend.train(params, completed, one, state).name == "diverged":
             raise ArithmeticError("a minibatch of completed rows diverged")
 
-    return one_by_one(learn, params, batches, state, progress)
+    return one_by_one(learn, state.learning(params), batches, progress)
 
 
 def require_known_columns(dataset: Dataset) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbmx import Key, RBMParams
-from rbmx.backends import backend_for
+from rbmx.backends import as_array, backend_for
 from rbmx.bits import PackedBits
 from rbmx.data import open_source
 from rbmx.rng import Purpose
@@ -32,15 +32,17 @@ def bits(rows: int, units: int) -> np.ndarray:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 40), st.sampled_from(["sample", "mean"]))
+@given(st.integers(1, 40), st.sampled_from(["sample", "resample", "mean"]))
 def test_a_row_gives_the_same_whatever_block_it_comes_in(cut: int, mode: str) -> None:
     layers, rows = stack(9, 7, 5), bits(41, 9)
-    whole = ascend(PackedBits.pack(rows), layers, mode=mode, seed=4)
+    whole = ascend(PackedBits.pack(rows), layers, mode=mode, seed=4, epoch=2)
     parts = [
-        ascend(PackedBits.pack(part), layers, mode=mode, seed=4, first_row=first)
+        ascend(PackedBits.pack(part), layers, mode=mode, seed=4, first_row=first, epoch=2)
         for first, part in ((0, rows[:cut]), (cut, rows[cut:]))
     ]
-    if mode == "sample":
+    other = ascend(PackedBits.pack(rows), layers, mode=mode, seed=4, epoch=3)
+    assert np.array_equal(as_array(other), as_array(whole)) == (mode != "resample")
+    if mode != "mean":
         np.testing.assert_array_equal(PackedBits.concatenate(parts).words, whole.words)
     else:
         np.testing.assert_array_equal(np.concatenate(parts), whole)
@@ -87,5 +89,5 @@ def test_layers_that_do_not_fit() -> None:
         require_stack([*stack(9, 7), *stack(6, 3)])
     with pytest.raises(ValueError, match="expected one layer or more"):
         require_stack([])
-    with pytest.raises(ValueError, match="propagate: expected 'sample' or 'mean', got 'median'"):
+    with pytest.raises(ValueError, match="propagate: expected 'sample', 'resample' or 'mean', got 'median'"):
         ascended(open_source(bits(20, 9)), stack(9, 7), mode="median", seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,27 @@ def test_a_stack_is_its_layers_trained_one_after_another(propagate: str) -> None
     assert_same(layers, alone)
 
 
+@pytest.mark.parametrize("buffer_bytes", [64 * 8, 1 << 20])
+def test_states_drawn_anew_are_those_of_their_epoch(buffer_bytes: int) -> None:
+    """Epoch e of a layer is an epoch on what `ascend` draws for it, in memory and streamed; labels stay beside them."""
+    labels = np.arange(300) % 3
+    settings = {"shuffle": False, "persistent": True, "buffer_bytes": buffer_bytes}
+    layers = initial_stack(SIZES, n_classes=3, seed=1)
+    train_stack(layers, data(), configs(**settings), propagate="resample", labels=labels)
+    alone, rows = initial_stack(SIZES, n_classes=3, seed=1), open_source(data()).load()
+    for i, (layer, config) in enumerate(zip(alone, configs(**settings), strict=True)):
+        state = None
+        for epoch in range(config.epochs):
+            seen = ascend(rows, alone[:i], mode="resample", seed=config.seed, epoch=epoch)
+            if i == 2:
+                seen = rbmx.data.PackedBits.pack(np.hstack([seen.unpack(), np.eye(3, dtype=np.uint8)[labels]]))
+            state = rbmx.train(layer, open_source(seen), replace(config, epochs=epoch + 1), state=state).state
+    assert_same(layers, alone)
+    once = initial_stack(SIZES, n_classes=3, seed=1)
+    train_stack(once, data(), configs(**settings), labels=labels)
+    assert not np.array_equal(once[1].weight, layers[1].weight)
+
+
 class Interrupt:
     def __init__(self, after: int) -> None:
         self.left = after
@@ -53,14 +75,16 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("propagate", ["sample", "resample"])
 @pytest.mark.parametrize("epochs", [1, 4, 5, 7])
-def test_resume_in_the_middle_of_a_stack_to_the_bit(epochs: int) -> None:
+def test_resume_in_the_middle_of_a_stack_to_the_bit(epochs: int, propagate: Any) -> None:
     straight, broken = initial_stack(SIZES, seed=1), initial_stack(SIZES, seed=1)
-    whole = train_stack(straight, data(), configs(momentum=0.5, persistent=True))
-    state = StackState.initial(len(broken))
+    settings = configs(momentum=0.5, persistent=True)
+    whole = train_stack(straight, data(), settings, propagate=propagate)
+    state = StackState.initial(len(broken), propagate)
     with pytest.raises(KeyboardInterrupt):
-        train_stack(broken, data(), configs(momentum=0.5, persistent=True), state=state, callbacks=[Interrupt(epochs)])
-    rest = train_stack(broken, data(), configs(momentum=0.5, persistent=True), state=state)
+        train_stack(broken, data(), settings, propagate=propagate, state=state, callbacks=[Interrupt(epochs)])
+    rest = train_stack(broken, data(), settings, propagate=propagate, state=state)
     assert_same(straight, broken)
     assert rest is state
     for kept in (rest, whole):

@@ -77,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     deep = add("deep", "published errors of deep models on MNIST by our recipes", plot=False)
     deep.add_argument("--only", nargs="+", choices=DEEP_MODELS, default=DEEP_MODELS, help="(all)")
     deep.add_argument("--seed", type=int, default=0, help="of weights, noise and draws (0)")
-    deep.add_argument("--minutes", type=float, default=60.0, metavar="M", help="that up-down may take (60)")
     autoencoder = add("autoencoder", "a deep autoencoder in sequential PyTorch, by rbmx, and on a real Hadoop")
     autoencoder.add_argument("--images", nargs="+", type=_positive, metavar="N", help="(5000 to 60000)")
     autoencoder.add_argument("--seeds", type=_positive, default=3, metavar="N", help="runs of each (3)")
@@ -152,7 +151,6 @@ def _run_deep(arguments: argparse.Namespace, gray: npt.NDArray[np.uint8], labels
         arguments.only,
         quick=arguments.quick,
         seed=arguments.seed,
-        minutes=arguments.minutes,
         threads=arguments.threads,
     )
 

@@ -14,7 +14,7 @@ from rbmx.bits import PackedBits
 from rbmx.data.encoding import Encoded, Encoding, Kind
 from rbmx.data.row_labels import RowLabels
 from rbmx.data.shards import ShardSource
-from rbmx.data.source import Binarizing, Block, Source
+from rbmx.data.source import Binarizing, Block, Redrawn, Source
 from rbmx.errors import DataError
 from rbmx.units import UnitType
 
@@ -65,6 +65,19 @@ class Dataset:
         same = copy(self)
         same.unit, same.missing = unit, missing
         return same
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether each epoch draws its rows anew."""
+        return isinstance(self.source, Redrawn) and self.source.redrawn
+
+    def in_epoch(self, epoch: int) -> Dataset:
+        """The rows of an epoch, counted from 0: the same in all epochs but of a source that draws them anew."""
+        if not (isinstance(self.source, Redrawn) and self.source.redrawn):
+            return self
+        drawn = copy(self)
+        drawn.source = self.source.in_epoch(epoch)
+        return drawn
 
     def with_labels(self, labels: ArrayLike) -> Dataset:
         """The same rows with a label each.

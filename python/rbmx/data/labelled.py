@@ -74,6 +74,15 @@ class Labelled:
         """Blocks of the dataset."""
         return self.dataset.n_blocks
 
+    @property
+    def redrawn(self) -> bool:
+        """Whether each epoch draws the dataset's rows anew."""
+        return self.dataset.redrawn
+
+    def in_epoch(self, epoch: int) -> Labelled:
+        """The rows of an epoch, beside the same labels."""
+        return Labelled(self.dataset.in_epoch(epoch), self.labels, self.n_classes)
+
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order."""
         for first_row, rows in self.dataset.blocks():

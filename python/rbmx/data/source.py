@@ -17,6 +17,7 @@ __all__ = [
     "Binarizing",
     "Block",
     "IndexedSource",
+    "Redrawn",
     "SequentialSource",
     "Source",
     "as_rows",
@@ -94,6 +95,20 @@ class Binarizing(Protocol):
 
     def binarized(self, threshold: float) -> Source:
         """The same rows as packed bits: 1 where the value is greater than the threshold."""
+        ...
+
+
+@runtime_checkable
+class Redrawn(Protocol):
+    """A source whose rows may be random numbers, others in each epoch."""
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether they are."""
+        ...
+
+    def in_epoch(self, epoch: int) -> Source:
+        """The rows of an epoch, counted from 0."""
         ...
 
 

@@ -134,7 +134,7 @@ class DBNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DBN):
         learning_rate: one for all layers, or one for each; None: 0.05, and 0.005 for Gaussian visible units.
         batch_size: rows of a minibatch.
         n_iter: passes over the data for each layer.
-        propagate: "sample" or "mean", as in rbmx.DBN.fit.
+        propagate: "sample", "resample" or "mean", as in rbmx.DBN.fit.
         verbose: 1: a line for each layer and pass.
         random_state: of weights and noise.
 

@@ -15,7 +15,8 @@ from rbmx.rng import Key, Purpose
 
 __all__ = ["Ascent", "Propagation", "ascend", "ascended", "require_stack"]
 
-Propagation = Literal["sample", "mean"]
+_EPOCHS = 1 << 32  # of the key, beyond the numbers of layers
+Propagation = Literal["sample", "resample", "mean"]
 
 
 def require_stack(layers: Sequence[RBMParams], n_classes: int | None = None) -> None:
@@ -42,6 +43,7 @@ def ascend(
     seed: int,
     first_row: int = 0,
     engine: str = "auto",
+    epoch: int = 0,
 ) -> Rows:
     """The hidden states of the last of `layers`, given `rows` below the first.
 
@@ -49,12 +51,16 @@ def ascend(
         rows: states of the lowest visible units, (rows, n_visible).
         layers: from the data up; none: the rows as they are.
         mode: "sample": h ~ p(h | v), drawn at the rows' global numbers, so a row gives the same states in every pass
-            and whatever block it comes in, and Bernoulli units stay bits; "mean": E[h | v], real values.
+            and whatever block it comes in, and Bernoulli units stay bits; "resample": the same, drawn anew in each
+            epoch; "mean": E[h | v], real values.
         seed: of the draws.
         first_row: the global number of the first row.
+        epoch: whose draws, where each epoch has its own.
         engine: as in rbmx.backends.backend_for.
     """
     key = Key(seed).fold_in(Purpose.SAMPLING)
+    if mode == "resample":
+        key = key.fold_in(_EPOCHS + epoch)
     for i, layer in enumerate(layers):
         backend = backend_for(layer, engine, reproducible=True)
         if mode == "mean":
@@ -73,12 +79,12 @@ def ascended(
         ValueError: a mode that there is not.
     """
     if mode not in get_args(Propagation):
-        raise ValueError(f"propagate: expected 'sample' or 'mean', got {mode!r}")
+        raise ValueError(f"propagate: expected 'sample', 'resample' or 'mean', got {mode!r}")
     if not layers:
         return dataset
     source = Ascent(dataset, layers, mode=mode, seed=seed, engine=engine)
     # one block of means may be all zeros and ones by rounding: they are real values all the same
-    bits = mode == "sample" and layers[-1].hidden_unit.binary
+    bits = mode != "mean" and layers[-1].hidden_unit.binary
     return Dataset(source, Encoding() if bits else Encoding(unbounded=True))
 
 
@@ -87,17 +93,24 @@ class Ascent:
 
     Args:
         dataset: states of the lowest visible units.
-        layers, mode, seed, engine: as in ascend.
+        layers, mode, seed, engine, epoch: as in ascend.
     """
 
     in_memory = False
 
     def __init__(
-        self, dataset: Dataset, layers: Sequence[RBMParams], *, mode: Propagation, seed: int, engine: str = "auto"
+        self,
+        dataset: Dataset,
+        layers: Sequence[RBMParams],
+        *,
+        mode: Propagation,
+        seed: int,
+        engine: str = "auto",
+        epoch: int = 0,
     ) -> None:
         self.dataset, self.layers = dataset, list(layers)
         self.mode: Propagation = mode
-        self.seed, self.engine = seed, engine
+        self.seed, self.engine, self.epoch = seed, engine, epoch
         self.name = dataset.name
         self.n_visible = self.layers[-1].n_hidden
 
@@ -116,6 +129,15 @@ class Ascent:
         """Whether only the first block can be looked at before the one pass over all."""
         return self.dataset.one_pass
 
+    @property
+    def redrawn(self) -> bool:
+        """Whether each epoch draws its own states."""
+        return self.mode == "resample"
+
+    def in_epoch(self, epoch: int) -> Ascent:
+        """The states of an epoch."""
+        return Ascent(self.dataset, self.layers, mode=self.mode, seed=self.seed, engine=self.engine, epoch=epoch)
+
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order."""
         for first_row, rows in self.dataset.blocks():
@@ -130,5 +152,13 @@ class Ascent:
         return f"row {row}, hidden unit {column} of layer {len(self.layers) - 1} (counted from 0)"
 
     def _up(self, first_row: int, rows: Rows) -> Block:
-        up = ascend(rows, self.layers, mode=self.mode, seed=self.seed, first_row=first_row, engine=self.engine)
+        up = ascend(
+            rows,
+            self.layers,
+            mode=self.mode,
+            seed=self.seed,
+            first_row=first_row,
+            engine=self.engine,
+            epoch=self.epoch,
+        )
         return Block(first_row, up)

@@ -36,9 +36,10 @@ class Window:
 class Feed:
     """Epochs over a dataset.
 
-    Data of at most `buffer_bytes` are loaded once and shuffled as a whole. Larger data stream: blocks are read in
-    a seeded order (in natural order where they cannot be read by number), collected to windows of about
-    `buffer_bytes`, and each window is shuffled as a whole. Rows that do not fill a minibatch go to the next window.
+    Data of at most `buffer_bytes` are loaded once, or once an epoch where each draws them anew, and shuffled as a
+    whole. Larger data stream: blocks are read in a seeded order (in natural order where they cannot be read by number),
+    collected to windows of about `buffer_bytes`, and each window is shuffled as a whole. Rows that do not fill a
+    minibatch go to the next window.
     """
 
     def __init__(self, dataset: Dataset, *, batch_size: int, shuffle: bool, key: Key, buffer_bytes: int) -> None:
@@ -56,7 +57,7 @@ class Feed:
         if self._resident is not None:
             yield from self._skip(self._whole(self._resident, key), skip_rows)
             return
-        yield from self._skip(self._stream(key), skip_rows)
+        yield from self._skip(self._stream(self.dataset.in_epoch(epoch), key), skip_rows)
 
     def _skip(self, windows: Iterator[Window], rows: int) -> Iterator[Window]:
         for window in windows:
@@ -69,15 +70,14 @@ class Feed:
         order = permutation(len(rows), key) if self.shuffle else np.arange(len(rows))
         yield Window(rows, order, np.arange(len(rows)))
 
-    def _stream(self, key: Key) -> Iterator[Window]:
-        n_rows = self.dataset.n_rows
+    def _stream(self, dataset: Dataset, key: Key) -> Iterator[Window]:
+        n_rows = dataset.n_rows
         if n_rows is not None and n_rows <= self.window_rows:
-            self._resident = self.dataset.load()
-            yield from self._whole(self._resident, key)
+            yield from self._whole(self._keep(dataset, dataset.load()), key)
             return
-        buffer = _Buffer(self.dataset, self.window_rows)
+        buffer = _Buffer(dataset, self.window_rows)
         index = 0
-        for first_row, block in self._blocks(key):
+        for first_row, block in self._blocks(dataset, key):
             taken = buffer.take(block, first_row, 0)
             while taken < len(block):
                 order = self._order(buffer.held, key, index)
@@ -87,21 +87,26 @@ class Feed:
                 index += 1
                 taken = buffer.take(block, first_row, taken)
         if index == 0:  # a source of unknown length that fitted after all
-            self._resident = buffer.copy()
-            yield from self._whole(self._resident, key)
+            yield from self._whole(self._keep(dataset, buffer.copy()), key)
         else:
             yield Window(buffer.rows(), self._order(buffer.held, key, index), buffer.numbers())
+
+    def _keep(self, dataset: Dataset, rows: Rows) -> Rows:
+        """The rows, kept for the next epoch where these are the same ones."""
+        if not dataset.redrawn:
+            self._resident = rows
+        return rows
 
     def _order(self, n: int, key: Key, window: int) -> NDArray[np.int64]:
         return permutation(n, key.fold_in(window)) if self.shuffle else np.arange(n)
 
-    def _blocks(self, key: Key) -> Iterator[tuple[int, Rows]]:
-        n_blocks = self.dataset.n_blocks
+    def _blocks(self, dataset: Dataset, key: Key) -> Iterator[tuple[int, Rows]]:
+        n_blocks = dataset.n_blocks
         if n_blocks is None or not self.shuffle:
-            yield from self.dataset.blocks()
+            yield from dataset.blocks()
         else:
             for i in permutation(n_blocks, key.fold_in(1 << 40)):
-                yield self.dataset.read_block(int(i))
+                yield dataset.read_block(int(i))
 
 
 class _Buffer:

@@ -153,8 +153,9 @@ def train_stack(
             of the classes behind them where labels are given.
         data: as in rbmx.train, without missing entries; read once for each layer, so no iterator.
         configs: settings of each layer.
-        propagate: what a layer hands up: "sample": states, which are bits of Bernoulli units, the fast and exact path;
-            "mean": real values.
+        propagate: what a layer hands up: "sample": states, which are bits of Bernoulli units, drawn once, the fast and
+            exact path; "resample": states drawn anew in each epoch, a fifth slower or so, of which the layer above
+            cannot learn the noise by heart; "mean": real values.
         labels: int (rows,), learned together with the states below the top layer.
         state: of an earlier call with the same settings, to go on from; layers that are finished are left as they are,
             unless more epochs are asked for now.

@@ -24,7 +24,7 @@ def test_importing_the_benchmarks_imports_no_torch() -> None:
     "command",
     [
         *("kernel", "peers", "threads", "scaling", "memory", "likelihood", "csv", "digits", "anchors", "table1"),
-        *("units", "classrbm", "deep", "autoencoder"),
+        *("units", "up-down", "classrbm", "deep", "autoencoder"),
     ],
 )
 def test_every_benchmark_has_the_common_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:

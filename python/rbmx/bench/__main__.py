@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (peers, add("threads", "speed by number of threads, and equal bytes")):
         command.add_argument("--k", nargs="+", type=_positive, default=[1, 10], help="(1 10)")
     add("units", "Gaussian, rectified and softmax units beside the reference backend and torch", plot=False)
+    add("up-down", "up-down fine-tuning of a deep belief net beside the same in torch", plot=False)
     add("scaling", "speed by rows, units, Gibbs steps, batch size and threads, one at a time")
     memory = add("memory", "peak memory of training, and of streaming a large CSV file", plot=False)
     memory.add_argument("--csv-gigabytes", type=float, default=0.0, metavar="SIZE", help="0: no CSV file (default)")
@@ -210,6 +211,11 @@ def _run(arguments: argparse.Namespace) -> Report:
         from rbmx.bench.units import run_units
 
         return run_units(gray[:n_rows], labels[:n_rows], rounds=rounds, threads=arguments.threads)
+    if arguments.command == "up-down":
+        from rbmx.bench.up_down import UpDownTask, run_up_down
+
+        bits = (gray[:n_rows] > 127).view(np.uint8)
+        return run_up_down(UpDownTask(bits, labels[:n_rows], threads=arguments.threads), rounds=rounds)
     if arguments.command == "sharding":
         return _run_sharding(arguments, gray, labels)
     if arguments.command == "hadoop":

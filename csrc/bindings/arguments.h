@@ -63,15 +63,20 @@ inline Parameters parameters(const py::array& weight, const py::array& visible_b
           n_visible, n_hidden};
 }
 
+// for kernels that sum weights in integers
+inline void require_usable(const Model& m, const std::string& prefix) {
+  if (usable(m)) return;
+  throw py::value_error(
+      prefix +
+      "weight, visible_bias, hidden_bias: expected finite numbers of magnitude up to 2047, "
+      "and the magnitudes of a unit's weights to sum to less than 2048 (have the weights "
+      "diverged?)");
+}
+
 inline Model model(const py::array& weight, const py::array& visible_bias,
                    const py::array& hidden_bias) {
   const Model m = parameters(weight, visible_bias, hidden_bias, "", false);
-  if (!usable(m)) {
-    throw py::value_error(
-        "weight, visible_bias, hidden_bias: expected finite numbers of magnitude up to 2047, and "
-        "the "
-        "magnitudes of a unit's weights to sum to less than 2048 (have the weights diverged?)");
-  }
+  require_usable(m, "");
   return m;
 }
 

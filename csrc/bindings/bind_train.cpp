@@ -47,17 +47,14 @@ TrainingState state(const Update& update, const py::object& velocity, const py::
   if (!chains.is_none()) {
     const auto states = chains.cast<py::array>();
     if (m.units.hidden == Unit::bernoulli) {
-      s.chains = mutable_bits(states, "chains", m.n_hidden);
+      s.chains = bit_chains(states, m.n_hidden);
     } else {
       auto values = checked<float>(states, "chains", {-1, m.n_hidden});
       if (!values.writeable()) throw py::value_error("chains: expected a writable array");
       s.real_chains = values.mutable_data();
       s.n_real_chains = values.shape(0);
     }
-    if (states.shape(0) < 1 || states.shape(0) > kMaxBatch) {
-      throw py::value_error("chains: expected 1 to 65536 rows, got " +
-                            std::to_string(states.shape(0)));
-    }
+    require_chains(states.shape(0));
   }
   return s;
 }
@@ -65,48 +62,16 @@ TrainingState state(const Update& update, const py::object& velocity, const py::
 // Written arrays must be apart from one another and from the data.
 void refuse_overlap(const Parameters& p, const TrainingState& s, const void* data,
                     std::size_t data_bytes) {
-  struct Span {
-    const char* name;
-    const char* begin;
-    std::size_t bytes;
-  };
-  const auto floats = [](const char* name, const float* values, std::int64_t n) {
-    return Span{name, reinterpret_cast<const char*>(values),
-                static_cast<std::size_t>(n) * sizeof(float)};
-  };
-  std::vector<Span> spans = {floats("weight", p.weight, p.n_hidden * p.n_visible),
-                             floats("visible_bias", p.visible_bias, p.n_visible),
-                             floats("hidden_bias", p.hidden_bias, p.n_hidden),
-                             {"data", static_cast<const char*>(data), data_bytes}};
-  const auto add = [&](const Parameters& moment, const char* weight, const char* visible,
-                       const char* hidden) {
-    if (moment.weight == nullptr) return;
-    spans.push_back(floats(weight, moment.weight, p.n_hidden * p.n_visible));
-    spans.push_back(floats(visible, moment.visible_bias, p.n_visible));
-    spans.push_back(floats(hidden, moment.hidden_bias, p.n_hidden));
-  };
-  add(s.velocity, "velocity weight", "velocity visible_bias", "velocity hidden_bias");
-  add(s.squares, "squares weight", "squares visible_bias", "squares hidden_bias");
-  if (s.visible_offset != nullptr) {
-    spans.push_back(floats("visible offset", s.visible_offset, p.n_visible));
-    spans.push_back(floats("hidden offset", s.hidden_offset, p.n_hidden));
-  }
-  if (s.chains.words != nullptr) {
-    spans.push_back(
-        {"chains", reinterpret_cast<const char*>(s.chains.words),
-         static_cast<std::size_t>(s.chains.rows * s.chains.stride) * sizeof(std::uint64_t)});
-  }
-  if (s.real_chains != nullptr)
-    spans.push_back(floats("chains", s.real_chains, s.n_real_chains * p.n_hidden));
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (spans[i].begin < spans[j].begin + spans[j].bytes &&
-          spans[j].begin < spans[i].begin + spans[i].bytes) {
-        throw py::value_error(std::string(spans[i].name) +
-                              ": expected memory of its own, it overlaps " + spans[j].name);
-      }
-    }
-  }
+  Spans spans;
+  spans.add("data", data, data_bytes);
+  spans.add("", p);
+  spans.add("velocity ", s.velocity);
+  spans.add("squares ", s.squares);
+  spans.add("visible offset", s.visible_offset, p.n_visible);
+  spans.add("hidden offset", s.hidden_offset, p.n_hidden);
+  spans.add("chains", s.chains);
+  spans.add("chains", s.real_chains, s.n_real_chains * p.n_hidden);
+  spans.refuse_overlap();
 }
 
 py::tuple train_minibatches(const py::array& weight, const py::array& visible_bias,

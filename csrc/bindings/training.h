@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "bindings/arguments.h"
 #include "bindings/watcher.h"
@@ -55,19 +56,69 @@ inline TrainingPlan plan(const Array<std::int64_t>& order, std::int64_t rows,
           settings.first_step,  watcher.monitor()};
 }
 
-inline Parameters moment(const py::object& given, const char* name, bool wanted, const Model& m) {
+inline Parameters moment(const py::object& given, const std::string& name, bool wanted,
+                         const Model& m) {
   if (given.is_none() != !wanted) {
-    throw py::value_error(std::string(name) + (wanted ? ": this rule keeps one, got None"
-                                                      : ": this rule keeps none, got arrays"));
+    throw py::value_error(
+        name + (wanted ? ": this rule keeps one, got None" : ": this rule keeps none, got arrays"));
   }
   if (given.is_none()) return {};
   const auto arrays = given.cast<std::tuple<py::array, py::array, py::array>>();
   const Parameters p = parameters(std::get<0>(arrays), std::get<1>(arrays), std::get<2>(arrays),
-                                  (std::string(name) + " ").c_str(), true);
+                                  (name + " ").c_str(), true);
   if (p.n_visible != m.n_visible || p.n_hidden != m.n_hidden)
-    throw py::value_error(std::string(name) + ": expected the shapes of the parameters");
+    throw py::value_error(name + ": expected the shapes of the parameters");
   return p;
 }
+
+inline void require_chains(std::int64_t n) {
+  if (n < 1 || n > kMaxBatch)
+    throw py::value_error("chains: expected 1 to 65536 rows, got " + std::to_string(n));
+}
+
+// Persistent chains of Bernoulli units.
+inline MutableBits bit_chains(const py::array& states, std::int64_t n_hidden) {
+  const MutableBits chains = mutable_bits(states, "chains", n_hidden);
+  require_chains(chains.rows);
+  return chains;
+}
+
+// Memory that a call reads and writes, by the names of its arguments.
+class Spans {
+ public:
+  void add(const std::string& name, const void* begin, std::size_t bytes) {
+    if (begin != nullptr) spans_.push_back({name, static_cast<const char*>(begin), bytes});
+  }
+  void add(const std::string& name, const float* values, std::int64_t n) {
+    add(name, static_cast<const void*>(values), static_cast<std::size_t>(n) * sizeof(float));
+  }
+  void add(const std::string& name, const MutableBits& bits) {
+    add(name, static_cast<const void*>(bits.words),
+        static_cast<std::size_t>(bits.rows * bits.stride) * sizeof(std::uint64_t));
+  }
+  void add(const std::string& prefix, const Parameters& p) {
+    add(prefix + "weight", p.weight, p.n_hidden * p.n_visible);
+    add(prefix + "visible_bias", p.visible_bias, p.n_visible);
+    add(prefix + "hidden_bias", p.hidden_bias, p.n_hidden);
+  }
+  void refuse_overlap() const {
+    for (std::size_t i = 0; i < spans_.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const Span &a = spans_[i], &b = spans_[j];
+        if (a.begin < b.begin + b.bytes && b.begin < a.begin + a.bytes)
+          throw py::value_error(a.name + ": expected memory of its own, it overlaps " + b.name);
+      }
+    }
+  }
+
+ private:
+  struct Span {
+    std::string name;
+    const char* begin;
+    std::size_t bytes;
+  };
+  std::vector<Span> spans_;
+};
 
 inline py::tuple result(const TrainingReport& report, const Watcher& watcher) {
   const char* const names[] = {"done", "diverged", "interrupted"};

@@ -80,10 +80,10 @@ static inline void draw_outputs(const DeltaLayer& layer, std::int64_t rows, std:
 static inline void states_to_means(const Minibatch& m, const MutableBits& states, std::int64_t rows,
                                    const Member& member) {
   const PackedOrder order = packed_order();
-  const Range panels = member.split(m.up.n_panels);
-  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const std::uint64_t* bits = states.words + row * states.stride;
+  const Range range = member.split(rows);
+  for (std::int64_t row = range.begin; row < range.end; ++row) {
+    const std::uint64_t* bits = states.words + row * states.stride;
+    for (std::int64_t panel = 0; panel < m.up.n_panels; ++panel) {
       std::int16_t* means = m.positive_means + (panel * m.max_rows + row) * m.up.width;
       for (std::int64_t at = 0; at < m.up.width; at += 2 * kLanes) {
         const std::int64_t first = panel * m.up.width + at;

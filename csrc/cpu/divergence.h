@@ -3,6 +3,8 @@
 // minibatch; the sums are looked at only where it does not.
 #pragma once
 
+#include <initializer_list>
+
 #include "cpu/projection.h"
 
 namespace rbmx {
@@ -55,14 +57,14 @@ static inline bool panel_fits(const Projection& p, std::int64_t panel, Ints& lar
   return sign_mask(over) == 0 || panel_fits_exactly(p, panel);
 }
 
-// Whether sums of weights can leave 32 bits, asked only when the largest weight does not settle it.
-// Each member looks at its own panels of both orientations, and learns how large the weights are
-// now.
-static inline bool sums_fit(const Projection& up, const Projection& down, Watch* watches,
-                            const Member& member) {
+// Whether no sum into an output of these projections, of the same weights, can leave 32 bits; asked
+// only when the largest weight does not settle it. Each member looks at its own panels, and learns
+// how large the weights are now.
+static inline bool outputs_fit(std::initializer_list<const Projection*> projections, Watch* watches,
+                               const Member& member) {
   bool fit = true;
   Ints largest{};
-  for (const Projection* p : {&up, &down}) {
+  for (const Projection* p : projections) {
     const Range panels = member.split(p->n_panels);
     for (std::int64_t panel = panels.begin; panel < panels.end; ++panel)
       fit = panel_fits(*p, panel, largest) && fit;
@@ -76,9 +78,9 @@ static inline bool sums_fit(const Projection& up, const Projection& down, Watch*
   return fit;
 }
 
-// The same for a projection that has no counterpart: its inputs' sums over outputs by themselves.
-static inline bool sums_fit(const Projection& p, Watch* watches, const Member& member) {
-  bool fit = sums_fit(p, p, watches, member);
+// Whether no sum over the outputs of an input can; each member looks at its own inputs.
+static inline bool inputs_fit(const Projection& p, const Member& member) {
+  bool fit = true;
   const Range inputs = member.split(p.n_in);
   for (std::int64_t in = inputs.begin; in < inputs.end; ++in) {
     std::int64_t sum = 0;
@@ -118,12 +120,15 @@ RBMX_INLINE bool diverged(const PanelShape& shape, Watch* watches, const Member&
 // Called by all members after a barrier; the same answer for all.
 static inline bool diverged(const Projection& up, const Projection& down, Watch* watches,
                             const Member& member) {
-  return diverged(up, watches, member, [&] { return sums_fit(up, down, watches, member); });
+  return diverged(up, watches, member, [&] { return outputs_fit({&up, &down}, watches, member); });
 }
 
 // Likewise, of a projection that has no counterpart.
 static inline bool diverged(const Projection& p, Watch* watches, const Member& member) {
-  return diverged(p, watches, member, [&] { return sums_fit(p, watches, member); });
+  return diverged(p, watches, member, [&] {
+    const bool fit = outputs_fit({&p}, watches, member);
+    return inputs_fit(p, member) && fit;
+  });
 }
 
 }  // namespace RBMX_ISA

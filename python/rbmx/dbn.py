@@ -94,7 +94,8 @@ class DBN(RBMStack):
             data: as in RBM.fit, without missing entries.
             labels: int (rows,), 0 to n_classes - 1; needed where the network has labels.
             propagate: what a layer hands up: "sample", states drawn once, the fast and exact path and the default;
-                "resample", states drawn anew in each epoch, for layers that shall not learn their noise by heart;
+                "resample", states drawn anew in each epoch, for layers that shall not learn their noise by heart (data
+                are then read once an epoch, not once a layer);
                 "mean", real values.
             per_layer: for each layer from the data up a dict of settings of its own, {} for none.
             validation: as in rbmx.train, measured as each layer sees it; (data, labels) where labels are learned.

@@ -100,7 +100,7 @@ def fifty_updates(many: bool) -> str:
 
 def up_and_down(many: bool) -> str:
     """Ways and velocities after 11 minibatches of up-down with PCD-2, labels and two layers below the top."""
-    layers = initial_stack([120, 65, 33, 50], n_classes=10, seed=1)
+    layers = initial_stack([120, 65, 130, 160], n_classes=10, seed=1)
     stack = Directions([layer.copy() for layer in layers[:-1]], layers[:-1], layers[-1])
     chains = rbmx.PCD(2, 33).initial_chains(stack.top, 40, KEY)
     state = UpDownState(stack.zeros(), chains)
@@ -184,7 +184,7 @@ def main() -> None:
                 ),
                 "two rounds over three shards, averaged": sharded(many, momentum=0.5, outer_momentum=0.5),
                 "two rounds over three shards, summed": sharded(many, merge="gradient", split_batch=False),
-                "11 minibatches of up-down, PCD-2, labels, 120-65-33-50": up_and_down(many),
+                "11 minibatches of up-down, PCD-2, labels, 120-65-130-160": up_and_down(many),
                 **sampled(),
             },
             indent=2,

@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from rbmx.backends import Batches, Update, as_array, backend_for
-from rbmx.backends.native import train_up_down
-from rbmx.backends.up_down import Directions, UpDownState, generative_slope, recognition_slope, train_directions
+from rbmx.backends.up_down import (
+    Directions,
+    UpDownState,
+    generative_slope,
+    recognition_slope,
+    train_directions,
+    train_natively,
+)
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Key
@@ -35,15 +41,15 @@ class Case:
     first_step: int = 11
 
 
-def stack_of(case: Case, machine: Any) -> tuple[list[RBMParams], list[RBMParams], RBMParams]:
-    """Ways up, ways down by inputs and outputs, and the top machine."""
+def stack_of(case: Case, machine: Any) -> Directions:
+    """The ways, those down by inputs and outputs too, and the top machine."""
     pairs = list(zip(case.sizes[:-2], case.sizes[1:-1], strict=True))
     up = [machine(n_in, n_out, scale=case.scale, seed=1) for n_in, n_out in pairs]
     down = [machine(n_out, n_in, scale=case.scale, seed=2) for n_in, n_out in pairs]
     top = machine(case.sizes[-2] + case.n_labels, case.sizes[-1], scale=case.scale)
     if case.n_labels > 1:
         top = dataclasses.replace(top, visible=f"bernoulli*{case.sizes[-2]} + softmax({case.n_labels})")
-    return up, down, top
+    return Directions(up, down, top)
 
 
 def rows_of(case: Case) -> PackedBits:
@@ -57,26 +63,20 @@ def rows_of(case: Case) -> PackedBits:
 def trained(case: Case, machine: Any, reference: bool = False, **changes: Any) -> list[bytes]:
     """Outcome, parameters, velocity and chains after one call, as bytes."""
     case = dataclasses.replace(case, **changes)
-    up, down, top = stack_of(case, machine)
+    stack = stack_of(case, machine)
     rng = np.random.default_rng(case.rows)
     update = Update(case.learning_rate, first=case.momentum, weight_decay=case.decay)
     order = rng.integers(0, max(1, case.rows), case.rows)
     batches = Batches(order, case.batch_size, case.k, update, KEY, case.first_step)
-    velocity = None
-    if case.momentum:
-        velocity = ([way.zeros() for way in up], [way.zeros() for way in down], top.zeros())
-        top_velocity = rng.normal(0, 0.01, velocity[2].weight.shape)
-        velocity[2].weight[...] = top_velocity
+    velocity = stack.zeros() if case.momentum else None
+    if velocity is not None:
+        for moment in velocity.layers:
+            moment.weight[...] = np.random.default_rng(4).normal(0, 0.01, moment.weight.shape)
     chains = None
     if case.chains is not None:
-        chains = PackedBits.pack(rng.random((case.chains, case.sizes[-1])) < 0.5)
-    keys = [(KEY.fold_in(2 * i), KEY.fold_in(2 * i + 1)) for i in range(len(up))]
-    outcome = train_up_down(
-        up, down, top, rows_of(case), batches, keys, velocity=velocity, chains=chains, reference=reference
-    )
-    learning = [*up, *down, top]
-    if velocity is not None:
-        learning += [*velocity[0], *velocity[1], velocity[2]]
+        chains = PackedBits.pack(np.random.default_rng(5).random((case.chains, case.sizes[-1])) < 0.5)
+    outcome = train_natively(stack, rows_of(case), batches, velocity=velocity, chains=chains, reference=reference)
+    learning = [*stack.layers, *([] if velocity is None else velocity.layers)]
     arrays = [a for way in learning for a in (way.weight, way.visible_bias, way.hidden_bias)]
     if chains is not None:
         PackedBits(chains.words, case.sizes[-1])  # raises where a bit behind the units is set
@@ -92,6 +92,9 @@ CASES = {
     "labels across a word": Case((20, 60, 17), n_labels=10, k=2),
     "labels in a word of their own": Case((20, 64, 17), n_labels=2),
     "one unit beside the layer": Case((20, 17, 9), n_labels=1),
+    "a team: two layers, labels, momentum": Case((130, 120, 65, 160), n_labels=3, batch_size=10, momentum=0.9, k=2),
+    "a team: two layers, fewer chains": Case((130, 120, 65, 160), n_labels=3, batch_size=10, chains=7, k=3, decay=0.01),
+    "a team: a short last batch, more chains": Case((200, 300, 100), batch_size=20, chains=33, momentum=0.5),
     "PCD-2": Case(k=2, chains=8, n_labels=2),
     "fewer chains": Case(chains=3, momentum=0.5),
     "more chains": Case((65, 64, 63), chains=12, k=2),
@@ -128,16 +131,16 @@ def test_the_comparison_bites(machine: Any) -> None:
 def test_a_run_that_diverges_ends_where_that_of_ref_does_and_leaves_all_as_it_came(
     chains: int | None, machine: Any, each_setting: Any
 ) -> None:
-    """One weight beyond 2047; and sums of weights, of an output in the first case, of an input in the second."""
-    for sizes, scale, rate in (((40, 30, 20), 0.5, 900.0), ((130, 9, 65), 12.0, 40.0), ((9, 130, 65), 12.0, 40.0)):
-        case = Case(sizes, rows=400, batch_size=4, chains=chains, learning_rate=rate, scale=scale)
+    """One weight beyond 2047; and sums of weights, of an output or of an input; in teams."""
+    for sizes, scale, rate in (((140, 90, 80), 0.5, 900.0), ((230, 9, 165), 9.0, 40.0), ((9, 230, 165), 9.0, 40.0)):
+        case = Case(sizes, rows=400, batch_size=40, chains=chains, learning_rate=rate, scale=scale, momentum=0.5)
         outcome = trained(case, machine, reference=True)[0]
         assert b"diverged" in outcome
         untouched = trained(case, machine, rows=0)
         for setting in each_setting((1, 3)):
             found = trained(case, machine)
             assert found[0] == outcome, setting
-            assert found[1 : 1 + 3 * 3] == untouched[1 : 1 + 3 * 3], setting
+            assert found[1 : 1 + 6 * 3] == untouched[1 : 1 + 6 * 3], setting
 
 
 def test_a_minibatch_steps_along_the_slopes_of_the_states_it_drew(machine: Any) -> None:
@@ -145,8 +148,10 @@ def test_a_minibatch_steps_along_the_slopes_of_the_states_it_drew(machine: Any) 
     means in units of 2^-15, so slopes agree within 2^-14."""
     case = Case((30, 20, 15), rows=40, batch_size=40, scale=0.5, learning_rate=1.0)
     rows, step = rows_of(case), 3
-    up, down, top = stack_of(case, machine)
-    below = RBMParams(np.ascontiguousarray(down[0].weight.T), down[0].hidden_bias.copy(), down[0].visible_bias.copy())
+    start = stack_of(case, machine)
+    up, top = start.recognition, start.top
+    turned = start.generative[0]
+    below = RBMParams(np.ascontiguousarray(turned.weight.T), turned.hidden_bias.copy(), turned.visible_bias.copy())
     stack = Directions([up[0].copy()], [below.copy()], top.copy())
     batches = Batches(np.arange(40), 40, 1, Update(1.0), KEY, step)
     assert train_directions(stack, rows, batches, UpDownState()).name == "done"
@@ -170,20 +175,29 @@ def test_a_minibatch_steps_along_the_slopes_of_the_states_it_drew(machine: Any) 
     np.testing.assert_allclose(stack.top.weight - top.weight, (positive - negative) / 40, atol=2**-14)
 
 
-def test_layers_that_do_not_fit_are_refused(machine: Any) -> None:
+def test_what_does_not_fit_is_refused_by_name(machine: Any) -> None:
     case = Case()
-    up, down, top = stack_of(case, machine)
+    good, rows = stack_of(case, machine), rows_of(case)
     batches = Batches(np.arange(4), 4, 1, Update(0.1), KEY, 0)
-    keys = [(KEY, KEY)]
-    with pytest.raises(ValueError, match="between the same units"):
-        train_up_down(up, up, top, rows_of(case), batches, keys, velocity=None, chains=None)
-    with pytest.raises(ValueError, match="between the same units"):
-        train_up_down(up, down, machine(16, 33), rows_of(case), batches, keys, velocity=None, chains=None)
-    with pytest.raises(ValueError, match="data: expected a C-contiguous uint64"):
-        train_up_down(up, down, top, PackedBits.pack(np.zeros((4, 99))), batches, keys, velocity=None, chains=None)
-    with pytest.raises(ValueError, match="momentum and weight decay alone"):
-        adam = dataclasses.replace(batches, update=Update(0.1, "adam", 0.9, 0.99, 1e-8))
-        train_up_down(up, down, top, rows_of(case), adam, keys, velocity=None, chains=None)
-    up[0].weight[0, 0] = np.nan
-    with pytest.raises(ValueError, match="expected finite numbers"):
-        train_up_down(up, down, top, rows_of(case), batches, keys, velocity=None, chains=None)
+
+    def refused(complaint: str, rows: PackedBits = rows, batches: Batches = batches, **parts: Any) -> None:
+        with pytest.raises(ValueError, match=complaint):
+            train_natively(dataclasses.replace(good, **parts), rows, batches, velocity=None, chains=None)
+
+    refused(r"down\[0\] inputs: expected 17 units, those of its neighbour, got 20", generative=good.recognition)
+    refused("top: expected 17 visible units or more, those of the layer below, got 16", top=machine(16, 33))
+    refused("data: expected a C-contiguous uint64", rows=PackedBits.pack(np.zeros((4, 99))))
+    refused("momentum and weight decay alone", batches=dataclasses.replace(batches, update=Update(0.1, "adam", 0.9)))
+    refused(
+        "up, down: expected a way up and a way down for each of 1 layer or more, got 0 and 0",
+        **{"recognition": [], "generative": []},
+    )
+    bad = good.recognition[0].copy()
+    bad.weight[0, 0] = np.nan
+    refused(r"up\[0\] weight, visible_bias, hidden_bias: expected finite numbers", recognition=[bad])
+    shared = RBMParams(
+        good.top.weight.reshape(-1)[: 17 * 20].reshape(20, 17), *(np.zeros(n, np.float32) for n in (17, 20))
+    )
+    refused(r"down\[0\] weight: expected memory of its own, it overlaps top weight", generative=[shared])
+    with pytest.raises(ValueError, match=r"up\[0\] velocity: this rule keeps none, got arrays"):
+        train_natively(good, rows, batches, velocity=good.zeros(), chains=None)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import rbmx
-from rbmx.backends import backend_for
-from rbmx.backends.up_down import Directions, generative_slope, recognition_slope
+from rbmx.backends import Batches, Update, backend_for
+from rbmx.backends.up_down import Directions, UpDownState, generative_slope, recognition_slope, train_directions
 from rbmx.bits import PackedBits
 from rbmx.data import open_source
 from rbmx.errors import DivergedError
@@ -109,6 +109,56 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
         assert not np.array_equal(first, other)
 
 
+def certain(n_visible: int, n_hidden: int, seed: int) -> rbmx.RBMParams:
+    """A machine whose inputs are 25 away from zero or more, so that nothing is left to chance."""
+    generator = np.random.default_rng(seed)
+    weight = 50.0 * generator.integers(-1, 2, (n_hidden, n_visible))
+    biases = (25.0 + 50 * generator.integers(-3, 3, n) for n in (n_visible, n_hidden))
+    return rbmx.RBMParams(weight.astype(np.float32), *(bias.astype(np.float32) for bias in biases))
+
+
+@pytest.mark.parametrize("chains", [None, 5])
+def test_the_loop_in_python_and_the_native_one_learn_the_same(chains: int | None) -> None:
+    """Real values take the one, bits the other; without chance they differ by the rounding of means."""
+    rows = np.random.default_rng(6).random((60, 12)) < 0.5
+    ends = []
+    for given in (PackedBits.pack(rows), rows.astype(np.float32)):
+        up, down = [certain(12, 9, 1), certain(9, 8, 2)], [certain(12, 9, 3), certain(9, 8, 4)]
+        stack = Directions(up, down, certain(8, 10, 5))
+        hidden = None if chains is None else PackedBits.pack(np.random.default_rng(7).random((chains, 10)) < 0.5)
+        state = UpDownState(stack.zeros(), hidden)
+        update = Update(0.01, first=0.5, weight_decay=1e-3)
+        batches = Batches(np.arange(60), 20, 3, update, rbmx.Key(3), 0)
+        assert train_directions(stack, given, batches, state).name == "done"
+        ends.append((stack, state))
+    (native, kept), (python, kept_python) = ends
+    start = Directions([certain(12, 9, 1), certain(9, 8, 2)], [certain(12, 9, 3), certain(9, 8, 4)], certain(8, 10, 5))
+    for one, other, before in zip(native.layers, python.layers, start.layers, strict=True):
+        for name in one.names:
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=0, atol=2e-5)
+        assert np.abs(one.weight - before.weight).max() > 1e-3
+    if chains is not None:
+        assert isinstance(kept.chains, PackedBits) and isinstance(kept_python.chains, PackedBits)
+        np.testing.assert_array_equal(kept.chains.words, kept_python.chains.words)
+
+
+@pytest.mark.parametrize("settings", [{}, {"sampler": rbmx.PCD(3, 7)}, {"k": 2, "momentum": 0.5, "weight_decay": 1e-4}])
+def test_real_values_train_by_every_setting_and_seed(settings: dict[str, Any]) -> None:
+    rows, kinds = np.clip(bars()[0] * 0.8 + 0.1, 0, 1), bars()[1]
+    outcomes = []
+    for seed in (3, 3, 4):
+        stack, _ = greedy(2)
+        config = TrainConfig.of(epochs=4, batch_size=50, lr=0.05, seed=seed, **settings)
+        records = UpDown(stack, open_source(rows), config, labels=kinds).run()
+        assert records[-1].reconstruction_error < records[0].reconstruction_error
+        outcomes.append(
+            (stack.top.weight.copy(), stack.recognition[0].weight.copy(), stack.generative[0].weight.copy())
+        )
+    for first, again, other in zip(*outcomes, strict=True):
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+
 def test_real_values_go_down_as_means() -> None:
     rows = np.clip(bars()[0] * 0.8 + 0.1, 0, 1)
     layers = initial_stack([9, 8, 8], seed=1)
@@ -129,6 +179,8 @@ def test_what_the_algorithm_does_not_know_is_refused() -> None:
             UpDown(stack, open_source(rows), TrainConfig.of(**settings))
     with pytest.raises(ValueError, match="each with a way up and a way down, got 0 and 0"):
         UpDown(Directions([], [], stack.top), open_source(rows), TrainConfig())
+    with pytest.raises(ValueError, match="expected weights of its own for each way, two of them share their memory"):
+        UpDown(Directions(stack.generative, stack.generative, stack.top), open_source(rows), TrainConfig())
     relu = rbmx.RBMParams.initial(9, 8, key=rbmx.Key(0), hidden="relu")
     with pytest.raises(ValueError, match="Bernoulli hidden units and fixed variances"):
         UpDown(Directions([relu], [relu], stack.top), open_source(rows), TrainConfig())

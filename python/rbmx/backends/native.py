@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from rbmx.units import UnitType, unit_type
 
 __all__ = [
     "NativeBackend",
+    "arrays_of",
     "build_info",
     "decode_base64",
     "enumerate_log_partition",
@@ -46,13 +46,17 @@ __all__ = [
     "pseudo_log_likelihood",
     "set_isa",
     "set_num_threads",
+    "settings_of",
     "train_up_down",
+    "units_of",
+    "words_of",
 ]
 
 parse_csv = _core.parse_csv
 parse_csv_bits = _core.parse_csv_bits
 mark_lines = _core.mark_lines
 decode_base64 = _core.decode_base64
+train_up_down = _core.train_up_down
 
 MEAN_ONE = 2.0**15  # means are counted in units of 2^-15
 
@@ -100,13 +104,14 @@ def enumerate_log_partition(weight: Float32s, bias: Float32s, other_bias: Float3
 
 def pseudo_log_likelihood(params: RBMParams, visible: PackedBits) -> NDArray[np.float64]:
     """sum_i log p(v_i | v without i), float64 (rows,); weights of magnitude up to 600."""
-    return np.asarray(_core.pseudo_log_likelihood(*_arrays(params), _words(visible)))
+    return np.asarray(_core.pseudo_log_likelihood(*arrays_of(params), words_of(visible)))
 
 
 Arrays = tuple[Float32s, Float32s, Float32s]
 
 
-def _arrays(params: RBMParams) -> Arrays:
+def arrays_of(params: RBMParams) -> Arrays:
+    """Weight and biases, as the kernels take them."""
     return params.weight, params.visible_bias, params.hidden_bias
 
 
@@ -134,7 +139,7 @@ def has_kernels(params: RBMParams) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _units_of(visible: str, hidden: str, n_visible: int) -> _core.Units:
+def _cached_units(visible: str, hidden: str, n_visible: int) -> _core.Units:
     unit = unit_type(visible, n_visible)
     return _core.Units(
         visible=_kernel_unit(unit) or visible,
@@ -143,16 +148,18 @@ def _units_of(visible: str, hidden: str, n_visible: int) -> _core.Units:
     )
 
 
-def _units(params: RBMParams) -> _core.Units:
+def units_of(params: RBMParams) -> _core.Units:
     """The unit types as the kernels know them."""
-    return _units_of(params.visible, params.hidden, params.n_visible)
+    return _cached_units(params.visible, params.hidden, params.n_visible)
 
 
-def _words(bits: PackedBits) -> NDArray[np.uint64]:
+def words_of(bits: PackedBits) -> NDArray[np.uint64]:
+    """The words of the rows, one row after another."""
     return np.ascontiguousarray(bits.words)
 
 
-def _settings(batches: Batches) -> _core.Settings:
+def settings_of(batches: Batches) -> _core.Settings:
+    """What the kernels that train are told of a run of minibatches."""
     return _core.Settings(
         batch_size=batches.batch_size,
         gibbs_steps=batches.gibbs_steps,
@@ -160,49 +167,6 @@ def _settings(batches: Batches) -> _core.Settings:
         first_step=batches.first_step,
         **dataclasses.asdict(batches.update),
     )
-
-
-def train_up_down(
-    up: Sequence[RBMParams],
-    down: Sequence[RBMParams],
-    top: RBMParams,
-    rows: PackedBits,
-    batches: Batches,
-    keys: Sequence[tuple[Key, Key]],
-    *,
-    velocity: tuple[Sequence[RBMParams], Sequence[RBMParams], RBMParams] | None,
-    chains: Rows | None,
-    progress: Progress | None = None,
-    reference: bool = False,
-) -> Outcome:
-    """Wake, dream, sleep and learn for every minibatch, in one native call (csrc/cpu/train_up_down.cpp).
-
-    Args:
-        up, down: each way through each layer below the top as a machine whose visible units are its inputs; weight and
-            hidden_bias learn.
-        top: the machine on top.
-        rows: of the lowest inputs, with the labels' units behind them.
-        batches: with an update of momentum and weight decay.
-        keys: of the noise of each layer's two ways.
-        velocity: of up, down and top; None without momentum.
-        chains: hidden states of persistent chains; None for CD.
-    """
-    moments = [None] * len(up) if velocity is None else [_arrays(way) for way in velocity[0]]
-    other = [None] * len(up) if velocity is None else [_arrays(way) for way in velocity[1]]
-    outcome = _core.train_up_down(
-        [(_arrays(way), v, key.words) for way, v, (key, _) in zip(up, moments, keys, strict=True)],
-        [(_arrays(way), v, key.words) for way, v, (_, key) in zip(down, other, keys, strict=True)],
-        _arrays(top),
-        _words(rows),
-        batches.order,
-        _settings(batches),
-        velocity=None if velocity is None else _arrays(velocity[2]),
-        chains=chains.words if isinstance(chains, PackedBits) else chains,
-        units=_units(top),
-        progress=progress,
-        reference=reference,
-    )
-    return Outcome(*outcome)
 
 
 class NativeBackend:
@@ -236,10 +200,10 @@ class NativeBackend:
     def _mean(self, params: RBMParams, side: str, given: Rows) -> Float32s:
         bits = self._exact(params, given)
         if bits is not None:
-            return np.asarray(_core.mean(*_arrays(params), side, _words(bits), units=_units(params)))
+            return np.asarray(_core.mean(*arrays_of(params), side, words_of(bits), units=units_of(params)))
         values = np.ascontiguousarray(as_array(given))
         return np.asarray(
-            _core.mean_dense(*_arrays(params), side, values, units=_units(params), canonical=self.canonical)
+            _core.mean_dense(*arrays_of(params), side, values, units=units_of(params), canonical=self.canonical)
         )
 
     def hidden_mean(self, params: RBMParams, visible: Rows) -> Float32s:
@@ -252,12 +216,12 @@ class NativeBackend:
 
     def _sample(self, params: RBMParams, side: str, given: Rows, key: Key, first_row: int, step: int) -> Rows:
         n_out = params.n_hidden if side == "hidden" else params.n_visible
-        place: dict[str, Any] = {"key": key.words, "first_row": first_row, "step": step, "units": _units(params)}
+        place: dict[str, Any] = {"key": key.words, "first_row": first_row, "step": step, "units": units_of(params)}
         bits = self._exact(params, given)
         if bits is not None:
-            return PackedBits(_core.sample(*_arrays(params), side, _words(bits), **place), n_out)
+            return PackedBits(_core.sample(*arrays_of(params), side, words_of(bits), **place), n_out)
         values = np.ascontiguousarray(as_array(given))
-        drawn = _core.sample_dense(*_arrays(params), side, values, **place, canonical=self.canonical)
+        drawn = _core.sample_dense(*arrays_of(params), side, values, **place, canonical=self.canonical)
         return PackedBits(drawn, n_out) if drawn.dtype == np.uint64 else drawn
 
     def sample_hidden(self, params: RBMParams, visible: Rows, key: Key, first_row: int = 0, step: int = 0) -> Rows:
@@ -290,13 +254,13 @@ class NativeBackend:
             return visible
         words = visible.words.copy()
         _core.gibbs(
-            *_arrays(params),
+            *arrays_of(params),
             words,
             steps=steps,
             key=key.words,
             first_row=first_row,
             step=first_step,
-            units=_units(params),
+            units=units_of(params),
         )
         return PackedBits(words, params.n_visible)
 
@@ -307,7 +271,7 @@ class NativeBackend:
     def free_energy(self, params: RBMParams, visible: Rows) -> NDArray[np.float64]:
         """F(v) = U(v) - v.b - cumulant(W v + c)."""
         if isinstance(visible, PackedBits) and is_binary(params):
-            return np.asarray(_core.free_energy(*_arrays(params), _words(visible)))
+            return np.asarray(_core.free_energy(*arrays_of(params), words_of(visible)))
         rows = as_array(visible)
         inputs = self._product(rows, params.weight.T)
         v = rows.astype(np.float64)
@@ -326,13 +290,13 @@ class NativeBackend:
         """Sums over rows of v0 p0 - v1 p1; exact integers underneath where the rows are bits."""
         if isinstance(visible, PackedBits) and is_binary(params):
             weight, v, h = _core.cd_statistics(
-                *_arrays(params),
-                _words(visible),
+                *arrays_of(params),
+                words_of(visible),
                 gibbs_steps=gibbs_steps,
                 key=key.words,
                 first_row=first_row,
                 step=step,
-                units=_units(params),
+                units=units_of(params),
             )
             return Statistics(weight / MEAN_ONE, v.astype(np.float64), h / MEAN_ONE, len(visible))
         p0 = self.hidden_mean(params, visible)
@@ -369,7 +333,7 @@ class NativeBackend:
         bits = visible if isinstance(visible, PackedBits) else PackedBits.pack(visible)
         words = bits.words.copy()
         weights = _core.anneal(
-            *_arrays(params), base_bias, betas, words, key=key.words, units=_units(params), progress=progress
+            *arrays_of(params), base_bias, betas, words, key=key.words, units=units_of(params), progress=progress
         )
         return PackedBits(words, params.n_visible), np.asarray(weights)
 
@@ -387,34 +351,34 @@ class NativeBackend:
         bits = self._exact(params, rows)
         if not batches.is_plain or (bits is None and state.offsets is not None):
             return train_in_python(self, params, rows, batches, state, progress)
-        settings = _settings(batches)
-        velocity = None if state.velocity is None else _arrays(state.velocity)
-        squares = None if state.squares is None else _arrays(state.squares)
+        settings = settings_of(batches)
+        velocity = None if state.velocity is None else arrays_of(state.velocity)
+        squares = None if state.squares is None else arrays_of(state.squares)
         chains = state.chains.words if isinstance(state.chains, PackedBits) else state.chains
         if bits is not None:
             outcome = _core.train_minibatches(
-                *_arrays(params),
-                _words(bits),
+                *arrays_of(params),
+                words_of(bits),
                 batches.order,
                 settings,
                 velocity=velocity,
                 squares=squares,
                 offsets=None if state.offsets is None else (state.offsets.visible, state.offsets.hidden),
                 chains=chains,
-                units=_units(params),
+                units=units_of(params),
                 progress=progress,
                 reference=self.engine == "plain",
             )
         else:
             outcome = _core.train_dense(
-                *_arrays(params),
+                *arrays_of(params),
                 np.ascontiguousarray(as_array(rows)),
                 batches.order,
                 settings,
                 velocity=velocity,
                 squares=squares,
                 chains=chains,
-                units=_units(params),
+                units=units_of(params),
                 progress=progress,
                 canonical=self.canonical,
                 reference=self.engine == "plain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,22 @@ from numpy.typing import NDArray
 from rbmx.backends import Batches, Outcome, Rows, as_array, backend_for
 from rbmx.backends.base import Progress
 from rbmx.backends.loop import one_by_one, require_usable
-from rbmx.backends.native import is_binary, product, train_up_down
+from rbmx.backends.native import (
+    arrays_of,
+    is_binary,
+    product,
+    settings_of,
+    train_up_down,
+    units_of,
+    words_of,
+)
 from rbmx.bits import PackedBits
 from rbmx.params import RBMParams
 from rbmx.rng import Key
 
-__all__ = ["Directions", "UpDownState", "generative_slope", "recognition_slope", "train_directions"]
+__all__ = ["Directions", "UpDownState", "generative_slope", "recognition_slope", "train_directions", "train_natively"]
 
+_TOP = 1 << 32  # of the key, beyond the numbers of layers
 Slope = dict[str, NDArray[np.float32]]
 
 
@@ -88,29 +98,68 @@ def _natively(
     stack: Directions, rows: PackedBits, batches: Batches, state: UpDownState, progress: Progress | None
 ) -> Outcome:
     """The native loop knows layers by inputs and outputs: the ways down go in and come back turned."""
-    turned = [_turned(layer) for layer in stack.generative]
-    velocity = state.velocity
-    turned_velocity = None if velocity is None else [_turned(layer) for layer in velocity.generative]
-    outcome = train_up_down(
-        stack.recognition, turned, stack.top, rows, batches, _way_keys(batches.key, len(turned)),
-        velocity=None if velocity is None or turned_velocity is None else
-        (velocity.recognition, turned_velocity, velocity.top),
-        chains=state.chains, progress=progress,
-    )  # fmt: skip
+    turned = _turned(stack)
+    velocity = None if state.velocity is None else _turned(state.velocity)
+    outcome = train_natively(turned, rows, batches, velocity=velocity, chains=state.chains, progress=progress)
     if outcome.name != "diverged":
-        _turn_back(turned, stack.generative)
-        if velocity is not None and turned_velocity is not None:
-            _turn_back(turned_velocity, velocity.generative)
+        _turn_back(turned, stack)
+        if velocity is not None and state.velocity is not None:
+            _turn_back(velocity, state.velocity)
     return outcome
 
 
-def _turned(layer: RBMParams) -> RBMParams:
-    """The machine with its two sides exchanged."""
-    return RBMParams(np.ascontiguousarray(layer.weight.T), layer.hidden_bias.copy(), layer.visible_bias.copy())
+def train_natively(
+    stack: Directions,
+    rows: PackedBits,
+    batches: Batches,
+    *,
+    velocity: Directions | None,
+    chains: Rows | None,
+    progress: Progress | None = None,
+    reference: bool = False,
+) -> Outcome:
+    """Wake, dream, sleep and learn for every minibatch, in one native call (csrc/cpu/train_up_down.cpp).
+
+    Args:
+        stack: each way through each layer below the top as a machine whose visible units are its inputs, the generative
+            ones too; weight and hidden_bias learn.
+        rows: of the lowest inputs, with the labels' units behind them.
+        batches, velocity, chains: as in train_directions, velocity in the shapes of the stack.
+        reference: by the plain loops of csrc/ref.
+    """
+    keys = _way_keys(batches.key, len(stack.generative))
+
+    def ways(layers: Sequence[RBMParams], moments: Sequence[RBMParams] | None, side: int) -> list[Any]:
+        kept = [None] * len(layers) if moments is None else [arrays_of(moment) for moment in moments]
+        return [(arrays_of(way), v, key[side].words) for way, v, key in zip(layers, kept, keys, strict=True)]
+
+    outcome = train_up_down(
+        ways(stack.recognition, None if velocity is None else velocity.recognition, 0),
+        ways(stack.generative, None if velocity is None else velocity.generative, 1),
+        arrays_of(stack.top),
+        words_of(rows),
+        batches.order,
+        settings_of(batches),
+        velocity=None if velocity is None else arrays_of(velocity.top),
+        chains=chains.words if isinstance(chains, PackedBits) else chains,
+        units=units_of(stack.top),
+        progress=progress,
+        reference=reference,
+    )
+    return Outcome(*outcome)
 
 
-def _turn_back(turned: Sequence[RBMParams], layers: Sequence[RBMParams]) -> None:
-    for source, layer in zip(turned, layers, strict=True):
+def _turned(stack: Directions) -> Directions:
+    """The two sides of each way down exchanged, in memory of their own."""
+    down = [
+        RBMParams(np.ascontiguousarray(layer.weight.T), layer.hidden_bias.copy(), layer.visible_bias.copy())
+        for layer in stack.generative
+    ]
+    return Directions(stack.recognition, down, stack.top)
+
+
+def _turn_back(turned: Directions, stack: Directions) -> None:
+    for source, layer in zip(turned.generative, stack.generative, strict=True):
         layer.weight[...] = source.weight.T
         layer.visible_bias[...] = source.hidden_bias
 
@@ -150,7 +199,7 @@ class _Minibatches:
 
     def _dream(self, seen: Rows, step: int) -> Rows:
         """Visible states of the top machine after k Gibbs steps, from the data or from where the chains are."""
-        top, k, key = self._stack.top, self._batches.gibbs_steps, self._batches.key.fold_in(step)
+        top, k, key = self._stack.top, self._batches.gibbs_steps, self._batches.key.fold_in(_TOP).fold_in(step)
         backend, chains = backend_for(top), self._state.chains
         hidden = backend.sample_hidden(top, seen, key) if chains is None else chains
         samples = backend.sample_visible(top, hidden, key)

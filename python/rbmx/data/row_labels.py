@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rbmx.data.source import Block, Source
+from rbmx.data.source import Block, Redrawn, Source
 from rbmx.errors import DataError
 
 __all__ = ["RowLabels"]
@@ -53,6 +53,16 @@ class RowLabels:
     def n_blocks(self) -> int | None:
         """Blocks, or None where they cannot be read by number."""
         return self._source.n_blocks
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether each epoch draws the rows anew."""
+        return isinstance(self._source, Redrawn) and self._source.redrawn
+
+    def in_epoch(self, epoch: int) -> RowLabels:
+        """The rows of an epoch, with the same labels."""
+        source = self._source.in_epoch(epoch) if isinstance(self._source, Redrawn) else self._source
+        return RowLabels(source, self._labels)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order, with their labels."""

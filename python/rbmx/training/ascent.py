@@ -131,12 +131,14 @@ class Ascent:
 
     @property
     def redrawn(self) -> bool:
-        """Whether each epoch draws its own states."""
-        return self.mode == "resample"
+        """Whether each epoch draws its own states, here or below."""
+        return self.mode == "resample" or self.dataset.redrawn
 
     def in_epoch(self, epoch: int) -> Ascent:
         """The states of an epoch."""
-        return Ascent(self.dataset, self.layers, mode=self.mode, seed=self.seed, engine=self.engine, epoch=epoch)
+        return Ascent(
+            self.dataset.in_epoch(epoch), self.layers, mode=self.mode, seed=self.seed, engine=self.engine, epoch=epoch
+        )
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in natural order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "WeightAverage",
     "require_callbacks",
     "tell",
+    "tell_epoch",
 ]
 
 
@@ -157,12 +158,21 @@ def require_callbacks(callbacks: object) -> Sequence[Any]:
 
 def tell(callbacks: Sequence[Any], method: str, trainer: Any, *arguments: Any) -> None:
     """Tell all callbacks that have the method; one that asks for an end gets it after the others have heard as well."""
+    _tell(callbacks, method, lambda: (trainer, *arguments))
+
+
+def tell_epoch(callbacks: Sequence[Any], trainer: Any) -> None:
+    """Tell of the end of an epoch: the last record, to which the callbacks before may have added."""
+    _tell(callbacks, "on_epoch_end", lambda: (trainer, trainer.history[-1]))
+
+
+def _tell(callbacks: Sequence[Any], method: str, arguments: Callable[[], tuple[Any, ...]]) -> None:
     asked: StopTraining | None = None
     for callback in callbacks:
         function = getattr(callback, method, None)
         try:
             if function is not None:
-                function(trainer, *arguments)
+                function(*arguments())
         except StopTraining as stop:
             asked = stop
     if asked is not None:

@@ -20,7 +20,7 @@ from rbmx.data import open_source
 from rbmx.errors import DataError, DivergedError
 from rbmx.rng import Draws, Key, Purpose
 from rbmx.samplers import CD, PCD
-from rbmx.training.callbacks import StopTraining, require_callbacks
+from rbmx.training.callbacks import StopTraining, require_callbacks, tell_epoch
 from rbmx.training.class_rbm import (
     UNLABELLED,
     ClassOffsets,
@@ -235,9 +235,7 @@ class ClassTrainer:
                         waited += 1
                         if best is None or reached < best:
                             best, kept, waited = reached, self.params.copy(), 0
-                    for callback in self._callbacks:
-                        if hasattr(callback, "on_epoch_end"):
-                            callback.on_epoch_end(self, record)
+                    tell_epoch(self._callbacks, self)
                     if waited and waited == self.config.patience:
                         break
         except StopTraining:

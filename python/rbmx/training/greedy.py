@@ -154,8 +154,8 @@ def train_stack(
         data: as in rbmx.train, without missing entries; read once for each layer, so no iterator.
         configs: settings of each layer.
         propagate: what a layer hands up: "sample": states, which are bits of Bernoulli units, drawn once, the fast and
-            exact path; "resample": states drawn anew in each epoch, a fifth slower or so, of which the layer above
-            cannot learn the noise by heart; "mean": real values.
+            exact path; "resample": states drawn anew in each epoch, of which the layer above cannot learn the noise by
+            heart: the data are read and taken up once an epoch, not once a layer; "mean": real values.
         labels: int (rows,), learned together with the states below the top layer.
         state: of an earlier call with the same settings, to go on from; layers that are finished are left as they are,
             unless more epochs are asked for now.
@@ -184,6 +184,7 @@ def train_stack(
         labels = as_labels(labels, n_classes, dataset.n_rows)
     ascended(dataset, [], mode=propagate, seed=0)  # a mode that there is not is an error before any work
     held_out, held_labels = _open_validation(validation, layers, n_classes)
+    state.propagate = propagate
     show = sys.stderr.isatty() if progress is None else progress
     for i, (layer, config) in enumerate(zip(layers, configs, strict=True)):
         own = state.states[i]

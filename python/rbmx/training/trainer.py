@@ -17,7 +17,7 @@ from rbmx.params import RBMParams
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD
 from rbmx.samplers.clamped import has_missing
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks, tell
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks, tell, tell_epoch
 from rbmx.training.completing import require_known_columns, train_completing
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
@@ -191,9 +191,7 @@ class Trainer:
             state.epoch, rows, seconds, (rows - first) / max(seconds, 1e-9), rate, error, energy, *validation
         )
         self.history.append(record)
-        for callback in self._callbacks:
-            if hasattr(callback, "on_epoch_end"):
-                callback.on_epoch_end(self, self.history[-1])  # to which the one before may have added
+        tell_epoch(self._callbacks, self)
 
     def _run_window(self, window: Window) -> None:
         config, state = self.config, self.state

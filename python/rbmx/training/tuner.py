@@ -16,7 +16,7 @@ from rbmx.arguments import check_types
 from rbmx.data import Dataset
 from rbmx.errors import DivergedError
 from rbmx.rng import Key, Purpose
-from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks, tell
+from rbmx.training.callbacks import EarlyStopping, ProgressBar, StopTraining, require_callbacks, tell, tell_epoch
 from rbmx.training.feed import Feed, Window
 from rbmx.training.history import TuningRecord
 from rbmx.training.minimizing import METHODS, minimize
@@ -252,7 +252,7 @@ class FineTuner:
     def _record(self, epoch: int, rows: int, seconds: float, rate: float, loss: float) -> None:
         measured = self.learner.validate() or (None, None)
         self.history.append(TuningRecord(epoch, rows, seconds, rows / max(seconds, 1e-9), rate, loss, *measured))
-        self._call("on_epoch_end", self.history[-1])
+        tell_epoch(self._callbacks, self)
 
     def _call(self, method: str, *arguments: Any) -> None:
         tell(self._callbacks, method, self, *arguments)

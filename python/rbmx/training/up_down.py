@@ -17,7 +17,7 @@ from rbmx.errors import DivergedError
 from rbmx.rng import Key, Purpose
 from rbmx.samplers import CD, PCD
 from rbmx.training.ascent import require_stack
-from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks, tell
+from rbmx.training.callbacks import RECORDED, ProgressBar, StopTraining, require_callbacks, tell, tell_epoch
 from rbmx.training.config import TrainConfig
 from rbmx.training.feed import Feed, Window
 from rbmx.training.greedy import classes_of
@@ -44,7 +44,8 @@ class UpDown:
     Args:
         stack: changed in place.
         dataset: states of the lowest visible units.
-        config: sampler CD(k) or PCD(k) for the top machine, optimizer SGD(lr, momentum), penalties L2, schedule, seed.
+        config: sampler CD(k) or PCD(k, chains) for the top machine, optimizer SGD(lr, momentum), penalties L2,
+            schedule, seed.
         labels: int (rows,), states of the top machine's softmax.
         callbacks, progress: as in rbmx.train.
 
@@ -128,7 +129,7 @@ class UpDown:
         self.history.append(
             EpochRecord(state.epoch, rows_done, seconds, rows_done / max(seconds, 1e-9), rate, error, energy)
         )
-        self._call("on_epoch_end", self.history[-1])
+        tell_epoch(self._callbacks, self)
 
     def _run_window(self, window: Window, rate: float) -> None:
         state, config = self.state, self.config
@@ -186,7 +187,11 @@ def _check(stack: Directions, config: TrainConfig) -> None:
                 f"layers: up-down takes Bernoulli hidden units and fixed variances, got {layer.visible} visible and "
                 f"{layer.hidden} hidden ones"
             )
-    if not isinstance(config.sampler, CD | PCD) or getattr(config.sampler, "chains", None) is not None:
+    layers = [*stack.recognition, *stack.generative, stack.top]
+    for i, one in enumerate(layers):
+        if any(np.shares_memory(one.weight, other.weight) for other in layers[:i]):
+            raise ValueError("layers: expected weights of its own for each way, two of them share their memory")
+    if not isinstance(config.sampler, CD | PCD):
         raise ValueError(f"sampler: up-down takes CD(k) or PCD(k), got {config.sampler}")
     if not isinstance(config.optimizer, SGD) or config.optimizer.nesterov:
         raise ValueError(f"optimizer: up-down takes SGD(lr, momentum), got {config.optimizer}")

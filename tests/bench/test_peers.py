@@ -20,6 +20,7 @@ from rbmx.bench.task import (
     reference_loop,
 )
 from rbmx.bench.units import UNIT_PEERS
+from rbmx.bench.up_down import UP_DOWN_PEER
 
 NEEDS = {"torch_cd": "torch", "sklearn_rbm": "sklearn", "numpy_cd": "scipy", "sgemm_floor": "scipy"}
 
@@ -123,7 +124,7 @@ def test_a_dense_step_of_cd1_counts_five_products() -> None:
 
 def test_every_listed_peer_has_its_file() -> None:
     files = {path.stem for path in (peers_folder() / "peers").glob("*.py")} - {"__init__"}
-    assert files == {*PEERS, *REAL_PEERS, *UNIT_PEERS}
+    assert files == {*PEERS, *REAL_PEERS, *UNIT_PEERS, UP_DOWN_PEER}
 
 
 def test_an_unknown_peer_is_refused_by_name() -> None:

@@ -250,8 +250,8 @@ for i in range(30):
     params = fresh()
     trainer = Trainer(params, data, config)
     timer = threading.Timer(0.002 + 0.0017 * i, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()
         trainer.run()
         timer.cancel()
         timer.join()

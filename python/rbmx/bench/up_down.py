@@ -23,10 +23,11 @@ from rbmx.rng import Key
 from rbmx.training import TrainConfig
 from rbmx.training.greedy import initial_stack, train_stack
 
-__all__ = ["Loop", "UpDownTask", "check", "run_up_down"]
+__all__ = ["UP_DOWN_PEER", "Loop", "UpDownTask", "check", "run_up_down"]
 
 SETTLE = 0.4  # seconds; twice what the OpenMP runtimes spin by default
 N_CLASSES = 10
+UP_DOWN_PEER = "torch_up_down"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Torch:
         import torch
 
         self.k, self.stack = k, stack
-        self.loop = load_peer("torch_up_down").TorchUpDown(stack, task.update, threads=task.threads, seed=seed)
+        self.loop = load_peer(UP_DOWN_PEER).TorchUpDown(stack, task.update, threads=task.threads, seed=seed)
         self.rows, self.labels = torch.from_numpy(task.bits).float(), torch.from_numpy(task.one_hot()).float()
 
     def train(self, rows: int, batch_size: int) -> None:

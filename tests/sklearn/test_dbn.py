@@ -117,7 +117,7 @@ def test_bad_settings_and_data_are_refused_by_name(digits: tuple[np.ndarray, np.
         ({"learning_rate": [0.1]}, None),
         ({"learning_rate": [0.1] * 3}, "learning_rate: expected one or 2, one a layer, got 3"),
         ({"learning_rate": -1.0}, "learning_rate == -1.0, must be > 0"),
-        ({"propagate": "up"}, "propagate: expected 'sample' or 'mean', got 'up'"),
+        ({"propagate": "up"}, "propagate: expected 'sample', 'resample' or 'mean', got 'up'"),
     ):
         model = DBNTransformer(**{"hidden_layer_sizes": (8, 4), "n_iter": 1, **settings})
         if complaint is None:

@@ -40,10 +40,7 @@ static inline DeltaLayer make_delta_layer(Arena& arena, const Directed& way,
     t.moments.weight.velocity = arena.take<float>(m.up.size());
     t.moments.hidden.velocity = arena.take<float>(m.up.padded_out());
   }
-  t.scratch = arena.take<GradientScratch>(threads);
-  for (int i = 0; i < threads; ++i)
-    t.scratch[i] = make_gradient_scratch(arena, p.n_visible, m.up.width, m.max_chunks);
-  t.watch = arena.take<Watch>(threads);
+  make_scratch(arena, t, threads);
   return layer;
 }
 

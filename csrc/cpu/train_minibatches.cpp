@@ -10,37 +10,21 @@ namespace RBMX_ISA {
 
 TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& data,
                                  const TrainingPlan& plan, TrainingState& state) {
-  const std::int64_t n_visible = parameters.n_visible, n_hidden = parameters.n_hidden;
   const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
   if (n_batches == 0) return {Outcome::done, 0};
   const bool persistent = state.chains.words != nullptr;
   const std::int64_t batch_rows = smaller(plan.batch_size, plan.n_rows);
 
   Arena arena;
-  Training t;
-  t.m = make_minibatch(arena, parameters, batch_rows, persistent ? state.chains.rows : 0,
-                       plan.gibbs_steps, team.size());
-  const Projection& up = t.m.up;
-  const Projection& down = t.m.down;
-  t.weight = arena.take<float>(up.size());
-  t.moments = make_moments(arena, state, up, down);
-  t.centring = make_centring(arena, t.m, state, plan.update.offset_rate);
-  t.scratch = arena.take<GradientScratch>(team.size());
-  for (int i = 0; i < team.size(); ++i)
-    t.scratch[i] = make_gradient_scratch(arena, n_visible, up.width, t.m.max_chunks);
-  t.watch = arena.take<Watch>(team.size());
-  t.stop = false;
+  Training t = make_training(arena, parameters, state, batch_rows, plan.gibbs_steps,
+                             plan.update.offset_rate, team.size());
 
   const MutableBits chain = persistent ? state.chains : t.m.hidden;
   std::int64_t batches_done = 0;
   Outcome outcome = Outcome::done;
 
   team.run([&](const Member& member) {
-    fill_from_rows(up, parameters.weight, parameters.hidden_bias, member);
-    fill_from_columns(down, parameters.weight, parameters.visible_bias, member);
-    load_panels(up, parameters.weight, t.weight, member);
-    watch_loaded(t, member);
-    load_moments(up, state, t.moments, member);
+    load(t, parameters, state, member);
     const auto rows_of_batch = [&](std::int64_t batch) {
       return smaller(plan.batch_size, plan.n_rows - batch * plan.batch_size);
     };
@@ -60,7 +44,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
       }
       if (member.index == 0) t.stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
       member.wait();
-      const bool lost = diverged(up, down, t.watch, member);
+      const bool lost = diverged(t.m.up, t.m.down, t.watch, member);
       if (member.index == 0) {
         batches_done = batch + 1;
         outcome = lost ? Outcome::diverged : t.stop ? Outcome::interrupted : Outcome::done;
@@ -69,11 +53,7 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
     }
     member.wait();
     if (outcome == Outcome::diverged) return;  // the caller's parameters stay as they came
-    panels_to_rows(up, t.weight, parameters.weight, member);
-    store_moments(up, t.moments, state, member);
-    if (member.index != 0) return;
-    copy(up.bias, n_hidden, parameters.hidden_bias);
-    copy(down.bias, n_visible, parameters.visible_bias);
+    store(t, parameters, state, member);
   });
   return {outcome, batches_done};
 }

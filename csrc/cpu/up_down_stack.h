@@ -21,24 +21,11 @@ static inline std::int64_t units_at(const UpDownStack& given, std::int64_t level
   return level == 0 ? given.up[0].parameters.n_visible : given.up[level - 1].parameters.n_hidden;
 }
 
-static inline Training make_top(Arena& arena, const Parameters& p, const TrainingState& state,
-                                std::int64_t rows, std::int64_t gibbs_steps, int threads) {
-  Training t = {};
-  t.m = make_minibatch(arena, p, rows, state.chains.rows, gibbs_steps, threads);
-  t.weight = arena.take<float>(t.m.up.size());
-  t.moments = make_moments(arena, state, t.m.up, t.m.down);
-  t.scratch = arena.take<GradientScratch>(threads);
-  for (int i = 0; i < threads; ++i)
-    t.scratch[i] = make_gradient_scratch(arena, p.n_visible, t.m.up.width, t.m.max_chunks);
-  t.watch = arena.take<Watch>(threads);
-  return t;
-}
-
 static inline Stack make_stack(Arena& arena, const UpDownStack& given, const TrainingState& state,
                                std::int64_t rows, std::int64_t gibbs_steps, int threads) {
   Stack s = {};
   s.n_layers = given.n_layers;
-  s.top = make_top(arena, given.top, state, rows, gibbs_steps, threads);
+  s.top = make_training(arena, given.top, state, rows, gibbs_steps, 0, threads);
   s.n_labels = given.top.n_visible - units_at(given, s.n_layers);
   s.up = arena.take<DeltaLayer>(s.n_layers);
   s.down = arena.take<DeltaLayer>(s.n_layers);
@@ -63,12 +50,7 @@ static inline void load(const Stack& s, const UpDownStack& given, const Training
     load(s.up[i], given.up[i], member);
     load(s.down[i], given.down[i], member);
   }
-  const Parameters& p = given.top;
-  fill_from_rows(s.top.m.up, p.weight, p.hidden_bias, member);
-  fill_from_columns(s.top.m.down, p.weight, p.visible_bias, member);
-  load_panels(s.top.m.up, p.weight, s.top.weight, member);
-  watch_loaded(s.top, member);
-  load_moments(s.top.m.up, state, s.top.moments, member);
+  load(s.top, given.top, state, member);
 }
 
 static inline void store(const Stack& s, const UpDownStack& given, const TrainingState& state,
@@ -77,12 +59,7 @@ static inline void store(const Stack& s, const UpDownStack& given, const Trainin
     store(s.up[i], given.up[i], member);
     store(s.down[i], given.down[i], member);
   }
-  const Parameters& p = given.top;
-  panels_to_rows(s.top.m.up, s.top.weight, p.weight, member);
-  store_moments(s.top.m.up, s.top.moments, state, member);
-  if (member.index != 0) return;
-  copy(s.top.m.up.bias, p.n_hidden, p.hidden_bias);
-  copy(s.top.m.down.bias, p.n_visible, p.visible_bias);
+  store(s.top, given.top, state, member);
 }
 
 // the first `units` bits of a row; those behind them in the last word become zero

@@ -34,6 +34,28 @@ struct Training {
   bool stop;
 };
 
+// What each member has for itself.
+static inline void make_scratch(Arena& arena, Training& t, int threads) {
+  t.scratch = arena.take<GradientScratch>(threads);
+  for (int i = 0; i < threads; ++i)
+    t.scratch[i] = make_gradient_scratch(arena, t.m.up.n_in, t.m.up.width, t.m.max_chunks);
+  t.watch = arena.take<Watch>(threads);
+}
+
+// rows: of the largest batch
+static inline Training make_training(Arena& arena, const Parameters& p, const TrainingState& state,
+                                     std::int64_t rows, std::int64_t gibbs_steps,
+                                     double offset_rate, int threads) {
+  Training t;
+  t.m = make_minibatch(arena, p, rows, state.chains.rows, gibbs_steps, threads);
+  t.weight = arena.take<float>(t.m.up.size());
+  t.moments = make_moments(arena, state, t.m.up, t.m.down);
+  t.centring = make_centring(arena, t.m, state, offset_rate);
+  make_scratch(arena, t, threads);
+  t.stop = false;
+  return t;
+}
+
 // The weights a call begins with, each member those that it loaded.
 static inline void watch_loaded(const Training& t, const Member& member) {
   const std::int64_t panel_size = t.m.up.padded_in * t.m.up.width;
@@ -42,6 +64,24 @@ static inline void watch_loaded(const Training& t, const Member& member) {
   for (std::int64_t at = panels.begin * panel_size; at < panels.end * panel_size; at += kLanes)
     largest = larger(largest, load<Ints>(t.weight + at) & 0x7FFFFFFF);
   watch_largest(t.watch[member.index], largest);
+}
+
+static inline void load(const Training& t, const Parameters& from, const TrainingState& state,
+                        const Member& member) {
+  fill_from_rows(t.m.up, from.weight, from.hidden_bias, member);
+  fill_from_columns(t.m.down, from.weight, from.visible_bias, member);
+  load_panels(t.m.up, from.weight, t.weight, member);
+  watch_loaded(t, member);
+  load_moments(t.m.up, state, t.moments, member);
+}
+
+static inline void store(const Training& t, const Parameters& to, const TrainingState& state,
+                         const Member& member) {
+  panels_to_rows(t.m.up, t.weight, to.weight, member);
+  store_moments(t.m.up, t.moments, state, member);
+  if (member.index != 0) return;
+  copy(t.m.up.bias, to.n_hidden, to.hidden_bias);
+  copy(t.m.down.bias, to.n_visible, to.visible_bias);
 }
 
 // kLanes updated rows of a panel go to the transposed projection while they are warm.

@@ -9,37 +9,17 @@
 #include "ref/chain.h"
 #include "ref/ref.h"
 #include "ref/step.h"
+#include "ref/sums.h"
 
 namespace rbmx {
 namespace ref {
 
 namespace {
 
-struct Sums {
-  std::vector<std::int64_t> weight, visible, hidden;
-  explicit Sums(const Model& m)
-      : weight(static_cast<std::size_t>(m.n_hidden * m.n_visible)),
-        visible(static_cast<std::size_t>(m.n_visible)),
-        hidden(static_cast<std::size_t>(m.n_hidden)) {}
-  Statistics view() { return {weight.data(), visible.data(), hidden.data()}; }
-};
-
 // D of the weights and the marginals: weight and hidden in units of 2^-15.
 struct Difference {
   std::vector<float> weight, visible, hidden;
 };
-
-float as_float(std::int64_t positive, std::int64_t negative, std::int64_t a, std::int64_t b) {
-  return static_cast<float>(a * positive - b * negative);
-}
-
-std::vector<float> difference(const std::vector<std::int64_t>& positive,
-                              const std::vector<std::int64_t>& negative, std::int64_t a,
-                              std::int64_t b) {
-  std::vector<float> d(positive.size());
-  for (std::size_t i = 0; i < d.size(); ++i) d[i] = as_float(positive[i], negative[i], a, b);
-  return d;
-}
 
 // offset follows the mean of its unit; in units of 2^-15
 std::vector<std::int64_t> slide(float* offset, const std::vector<std::int64_t>& sums, double one,

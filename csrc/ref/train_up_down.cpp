@@ -7,6 +7,7 @@
 #include "ref/chain.h"
 #include "ref/ref.h"
 #include "ref/step.h"
+#include "ref/sums.h"
 
 namespace rbmx {
 namespace ref {
@@ -15,7 +16,7 @@ namespace {
 
 using Row = std::vector<std::uint64_t>;
 
-// first or last units of a row
+// n units of a row, from `first` on
 Row units_of_row(const std::uint64_t* bits, std::int64_t first, std::int64_t n) {
   Row row(static_cast<std::size_t>(words_for(n)));
   for (std::int64_t i = 0; i < n; ++i) set_bit(row.data(), i, get_bit(bits, first + i));
@@ -30,15 +31,6 @@ Row drawn(const Directed& way, const Row& inputs, std::uint32_t step, std::int64
   return out;
 }
 
-struct Sums {
-  std::vector<std::int64_t> weight, visible, hidden;
-  explicit Sums(const Model& m)
-      : weight(static_cast<std::size_t>(m.n_hidden * m.n_visible)),
-        visible(static_cast<std::size_t>(m.n_visible)),
-        hidden(static_cast<std::size_t>(m.n_hidden)) {}
-  Statistics view() { return {weight.data(), visible.data(), hidden.data()}; }
-};
-
 // The slope of log p(outputs | inputs) for one row; an output that is on counts kMeanMax.
 void add_delta(const Directed& way, const Row& inputs, const Row& outputs, Sums& sums) {
   const Model model = way.parameters;
@@ -49,15 +41,6 @@ void add_delta(const Directed& way, const Row& inputs, const Row& outputs, Sums&
     counts[j] = (on ? kMeanMax : 0) - counts[j];
   }
   add_row(model, inputs.data(), counts.data(), 1, sums.view());
-}
-
-std::vector<float> scaled(const std::vector<std::int64_t>& positive,
-                          const std::vector<std::int64_t>& negative, std::int64_t a,
-                          std::int64_t b) {
-  std::vector<float> d(positive.size());
-  for (std::size_t i = 0; i < d.size(); ++i)
-    d[i] = static_cast<float>(a * positive[i] - b * negative[i]);
-  return d;
 }
 
 std::vector<float> as_floats(const std::vector<std::int64_t>& sums) {
@@ -93,13 +76,14 @@ void learn(const Directed& way, const Sums& sums, const Step& step) {
 void learn(const Parameters& top, const TrainingState& state, const Sums& positive,
            const Sums& negative, std::int64_t a, std::int64_t b, const Step& step) {
   const Parameters& velocity = state.velocity;
-  update(top.weight, velocity.weight, nullptr, scaled(positive.weight, negative.weight, a, b),
+  update(top.weight, velocity.weight, nullptr, difference(positive.weight, negative.weight, a, b),
          step.rule, step.updates, step.weight());
   update(top.hidden_bias, velocity.hidden_bias, nullptr,
-         scaled(positive.hidden, negative.hidden, a, b), step.rule, step.updates,
+         difference(positive.hidden, negative.hidden, a, b), step.rule, step.updates,
          step.bias(static_cast<double>(kMeanOne)));
   update(top.visible_bias, velocity.visible_bias, nullptr,
-         scaled(positive.visible, negative.visible, a, b), step.rule, step.updates, step.bias(1));
+         difference(positive.visible, negative.visible, a, b), step.rule, step.updates,
+         step.bias(1));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bindings/arguments.h"
+#include "bindings/before.h"
 #include "bindings/session.h"
 #include "bindings/training.h"
 #include "bindings/units.h"
@@ -95,14 +96,17 @@ py::tuple train_minibatches(const py::array& weight, const py::array& visible_bi
   }
   refuse_overlap(p, s, rows.words,
                  static_cast<std::size_t>(rows.rows * rows.stride) * sizeof(std::uint64_t));
+  Before before({p, s.velocity, s.squares});
   TrainingReport report;
   {
     const py::gil_scoped_release release;
     Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
     const auto train =
         is_online(p, steps, s) ? kernels().train_online : kernels().train_minibatches;
-    report =
-        reference ? ref::train_minibatches(p, rows, steps, s) : train(threads, p, rows, steps, s);
+    report = before.run([&] {
+      return reference ? ref::train_minibatches(p, rows, steps, s)
+                       : train(threads, p, rows, steps, s);
+    });
   }
   return result(report, watcher);
 }
@@ -120,13 +124,16 @@ py::tuple train_dense(const py::array& weight, const py::array& visible_bias,
   TrainingState s = state(settings.update, velocity, squares, py::none(), chains, p);
   refuse_overlap(p, s, values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
   const Reals rows = {values.data(), values.shape(0), p.n_visible};
+  Before before({p, s.velocity, s.squares});
   TrainingReport report;
   {
     const py::gil_scoped_release release;
     Team threads = team(settings.batch_size * p.n_visible * p.n_hidden);
-    report = reference ? ref::train_dense(p, rows, steps, s)
+    report = before.run([&] {
+      return reference ? ref::train_dense(p, rows, steps, s)
                        : kernels().train_dense(threads, p, rows, steps, s,
                                                canonical ? Product::canonical : Product::blas);
+    });
   }
   return result(report, watcher);
 }

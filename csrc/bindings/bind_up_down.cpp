@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bindings/arguments.h"
+#include "bindings/before.h"
 #include "bindings/session.h"
 #include "bindings/training.h"
 #include "bindings/units.h"
@@ -106,23 +107,28 @@ py::tuple train_up_down(const std::vector<Way>& up, const std::vector<Way>& down
   spans.add("top ", top);
   spans.add("top velocity ", state.velocity);
   spans.add("chains", state.chains);
+  std::vector<Parameters> changing = {top, state.velocity};
   std::int64_t work = weights(top);
   for (std::size_t i = 0; i < rising.size(); ++i) {
     for (const auto& [name, way] : {std::make_pair("up", &rising[i]), {"down", &falling[i]}}) {
       spans.add(name_of(name, i), way->parameters);
       spans.add(name_of(name, i) + "velocity ", way->velocity);
+      changing.insert(changing.end(), {way->parameters, way->velocity});
       work += weights(way->parameters);
     }
   }
   spans.refuse_overlap();
   const UpDownStack stack = {rising.data(), falling.data(),
                              static_cast<std::int64_t>(rising.size()), top};
+  Before before(changing);
   TrainingReport report;
   {
     const py::gil_scoped_release release;
     Team threads = team(settings.batch_size * work);
-    report = reference ? ref::train_up_down(stack, rows, steps, state)
+    report = before.run([&] {
+      return reference ? ref::train_up_down(stack, rows, steps, state)
                        : kernels().train_up_down(threads, stack, rows, steps, state);
+    });
   }
   return result(report, watcher);
 }

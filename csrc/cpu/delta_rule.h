@@ -30,37 +30,34 @@ static inline DeltaLayer make_delta_layer(Arena& arena, const Directed& way,
   m.sums_per_member = kPartRows * m.up.width;
   m.sums = arena.take<std::int32_t>(m.sums_per_member * threads);
   m.max_rows = rows;
-  m.max_chunks = rows / kChunkRows + 1;
+  m.max_chunks = most_chunks(rows, 0);
   m.unit_lists = make_unit_lists(arena, p.n_visible, m.max_chunks, m.up.width);
   m.chunks.chunk = arena.take<Chunk>(m.max_chunks);
 
   Training& t = layer.t;
-  t.weight = arena.take<float>(m.up.size());
+  t.weight = make_turned(arena, m.up, p.weight);
   if (way.velocity.weight != nullptr) {
-    t.moments.weight.velocity = arena.take<float>(m.up.size());
+    t.moments.weight.velocity = make_turned(arena, m.up, way.velocity.weight);
     t.moments.hidden.velocity = arena.take<float>(m.up.padded_out());
   }
   make_scratch(arena, t, threads);
   return layer;
 }
 
-static inline void load(const DeltaLayer& layer, const Directed& way, const Member& member) {
-  const Training& t = layer.t;
-  fill_from_rows(t.m.up, way.parameters.weight, way.parameters.hidden_bias, member);
-  load_panels(t.m.up, way.parameters.weight, t.weight, member);
-  watch_loaded(t, member);
+RBMX_INLINE TrainingState state_of(const Directed& way) {
   TrainingState state = {};
   state.velocity = way.velocity;
-  load_moments(t.m.up, state, t.moments, member);
+  return state;
+}
+
+static inline void load(const DeltaLayer& layer, const Directed& way, const Member& member) {
+  fill_bias(layer.t.m.up, way.parameters.hidden_bias, member);
+  turn_weights(layer.t, state_of(way), member);
 }
 
 static inline void store(const DeltaLayer& layer, const Directed& way, const Member& member) {
-  const Training& t = layer.t;
-  panels_to_rows(t.m.up, t.weight, way.parameters.weight, member);
-  TrainingState state = {};
-  state.velocity = way.velocity;
-  store_moments(t.m.up, t.moments, state, member);
-  if (member.index == 0) copy(t.m.up.bias, t.m.up.n_out, way.parameters.hidden_bias);
+  turn_weights_back(layer.t, state_of(way), member);
+  if (member.index == 0) copy(layer.t.m.up.bias, layer.t.m.up.n_out, way.parameters.hidden_bias);
 }
 
 // Outputs drawn from the inputs in the layer's lists. A wait() must come before and after, here and

@@ -100,7 +100,8 @@ static inline void update(const DenseBatch& t, const DensePhase& positive,
              up.width, plus);
     multiply(t.product, negative.units, first, last, negative.means + means, negative.rows,
              up.width, minus);
-    update_weights(up, panel, first, last, plus, minus, t.moments.weight, rates, t.down, watch);
+    update_weights(up, panel, first, last, plus, minus, t.moments.weight.panel(panel), rates,
+                   t.down, watch);
     if (first == 0) {
       sum_means(positive.means + means, positive.rows, up.width, plus);
       sum_means(negative.means + means, negative.rows, up.width, minus);

@@ -39,7 +39,7 @@ RBMX_INLINE void note(Floats parameter, Floats& largest, Ints& bad) {
   largest = size > largest ? size : largest;
 }
 
-// plus, minus: (last - first, width) sums of the phases
+// plus, minus: (last - first, width) sums of the phases; moments: of the panel
 static inline void update_weights(const Panels& up, std::int64_t panel, std::int64_t first,
                                   std::int64_t last, const float* plus, const float* minus,
                                   const Moments& moments, const DenseRates& rates,
@@ -47,15 +47,16 @@ static inline void update_weights(const Panels& up, std::int64_t panel, std::int
   Floats largest{};
   Ints bad{};
   for (std::int64_t unit = first; unit < last; ++unit) {
-    const std::int64_t row = (panel * up.padded_in + unit) * up.width;
+    float* row = up.panel(panel) + unit * up.width;
+    const Moments kept = moments.at(unit * up.width);
     const std::int64_t from = (unit - first) * up.width;
     for (std::int64_t i = 0; i < up.width; i += kLanes) {
-      const Floats w = load<Floats>(up.values + row + i);
+      const Floats w = load<Floats>(row + i);
       const Floats change = (load<Floats>(plus + from + i) * rates.positive -
                              load<Floats>(minus + from + i) * rates.negative) -
                             w * rates.decay;
-      const Floats next = shrunk(rates.rule, step(rates.rule, w, change, moments.at(row + i)));
-      store(up.values + row + i, next);
+      const Floats next = shrunk(rates.rule, step(rates.rule, w, change, kept.at(i)));
+      store(row + i, next);
       note(next, largest, bad);
     }
     const bool row_of_tiles_done = unit % kLanes == kLanes - 1 || unit + 1 == last;

@@ -111,8 +111,8 @@ RBMX_INLINE std::int64_t all_rows(const Chunk& chunk) {
 
 // Calls sink(unit, positive[V], negative[V]) for the visible units, in order, with the sums of one
 // panel, and after_tile(unit0) after each kLanes units of which the sink saw one. In a joint batch
-// `positive` is the whole difference and `negative` zero. n_units includes padding. Idle units,
-// whose sums are zero, are passed over where skip_idle says so.
+// `positive` is the whole difference and `negative` zero. Idle units, whose sums are zero, are
+// passed over where skip_idle says so.
 template <int V, class Sink, class AfterTile>
 RBMX_INLINE void sum_panel(const UnitLists& lists, const Chunks& chunks,
                            const std::int16_t* positive, const std::int16_t* negative,

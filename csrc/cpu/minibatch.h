@@ -74,7 +74,7 @@ static inline Minibatch make_minibatch(Arena& arena, const Model& model, std::in
   m.down_sums = make_sums(arena, m.down, m.max_rows, gibbs_steps > 1);
   m.sums_per_member = kPartRows * (m.up.width > m.down.width ? m.up.width : m.down.width);
   m.sums = arena.take<std::int32_t>(m.sums_per_member * threads);
-  m.max_chunks = 2 * (m.max_rows / kChunkRows + 1);
+  m.max_chunks = most_chunks(rows, chains);
   m.unit_lists = make_unit_lists(arena, n_visible, m.max_chunks, m.up.width);
   m.chunks.chunk = arena.take<Chunk>(m.max_chunks);
   return m;

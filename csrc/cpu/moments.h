@@ -1,16 +1,23 @@
-// The moments of an optimiser beside the weights, in their panels, and their way from the caller's
-// arrays and back.
+// The moments of an optimiser: those of the weights in the caller's arrays, turned into the panels
+// of the weights, those of the biases copied.
 #pragma once
 
-#include "cpu/panels.h"
 #include "cpu/step_rule.h"
-#include "rbmx/arena.h"
+#include "cpu/turned_rows.h"
 
 namespace rbmx {
 namespace RBMX_ISA {
 
+struct WeightMoments {
+  TurnedRows velocity;
+  TurnedRows squares;
+  RBMX_ALWAYS_INLINE Moments panel(std::int64_t p) const {
+    return {velocity.panel(p), squares.panel(p)};
+  }
+};
+
 struct ParameterMoments {
-  Moments weight;   // laid out as the panels
+  WeightMoments weight;
   Moments hidden;   // padded to whole panels
   Moments visible;  // padded likewise; null where they do not learn
 };
@@ -23,39 +30,39 @@ RBMX_INLINE Moments take_moments(Arena& arena, const TrainingState& state, std::
 // those that the state has, null for the others
 static inline ParameterMoments make_moments(Arena& arena, const TrainingState& state,
                                             const PanelShape& up, const PanelShape& down) {
-  return {take_moments(arena, state, up.size()), take_moments(arena, state, up.padded_out()),
-          take_moments(arena, state, down.padded_out())};
+  return {
+      {make_turned(arena, up, state.velocity.weight), make_turned(arena, up, state.squares.weight)},
+      take_moments(arena, state, up.padded_out()),
+      take_moments(arena, state, down.padded_out())};
 }
 
-static inline void copy(const float* from, std::int64_t n, float* to) {
-  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+static inline void copy_biases(const Parameters& from, float* hidden, float* visible) {
+  if (hidden != nullptr) copy(from.hidden_bias, from.n_hidden, hidden);
+  if (visible != nullptr) copy(from.visible_bias, from.n_visible, visible);
 }
 
+static inline void store_biases(const float* hidden, const float* visible, const Parameters& to) {
+  if (hidden != nullptr) copy(hidden, to.n_hidden, to.hidden_bias);
+  if (visible != nullptr) copy(visible, to.n_visible, to.visible_bias);
+}
+
+// scratch: room for all panels
 static inline void load_moments(const PanelShape& up, const TrainingState& state,
-                                const ParameterMoments& to, const Member& member) {
-  const auto load = [&](const Parameters& from, float* weight, float* hidden, float* visible) {
-    if (weight == nullptr) return;
-    load_panels(up, from.weight, weight, member);
-    if (member.index != 0) return;
-    copy(from.hidden_bias, from.n_hidden, hidden);
-    if (visible != nullptr) copy(from.visible_bias, from.n_visible, visible);
-  };
-  load(state.velocity, to.weight.velocity, to.hidden.velocity, to.visible.velocity);
-  load(state.squares, to.weight.squares, to.hidden.squares, to.visible.squares);
+                                const ParameterMoments& to, float* scratch, const Member& member) {
+  turn(to.weight.velocity, up, scratch, member);
+  turn(to.weight.squares, up, scratch, member);
+  if (member.index != 0) return;
+  copy_biases(state.velocity, to.hidden.velocity, to.visible.velocity);
+  copy_biases(state.squares, to.hidden.squares, to.visible.squares);
 }
 
 static inline void store_moments(const PanelShape& up, const ParameterMoments& from,
-                                 const TrainingState& state, const Member& member) {
-  const auto store = [&](const float* weight, const float* hidden, const float* visible,
-                         const Parameters& to) {
-    if (weight == nullptr) return;
-    panels_to_rows(up, weight, to.weight, member);
-    if (member.index != 0) return;
-    copy(hidden, to.n_hidden, to.hidden_bias);
-    if (visible != nullptr) copy(visible, to.n_visible, to.visible_bias);
-  };
-  store(from.weight.velocity, from.hidden.velocity, from.visible.velocity, state.velocity);
-  store(from.weight.squares, from.hidden.squares, from.visible.squares, state.squares);
+                                 const TrainingState& state, float* scratch, const Member& member) {
+  turn_back(from.weight.velocity, up, scratch, member);
+  turn_back(from.weight.squares, up, scratch, member);
+  if (member.index != 0) return;
+  store_biases(from.hidden.velocity, from.visible.velocity, state.velocity);
+  store_biases(from.hidden.squares, from.visible.squares, state.squares);
 }
 
 }  // namespace RBMX_ISA

@@ -25,16 +25,18 @@ struct PanelShape {
   }
 };
 
-// put(at, lanes): kLanes outputs of one input of weight (n_out, n_in), for the panels' place `at`;
-// zeros past n_out. Each member its own panels.
+static inline void copy(const float* from, std::int64_t n, float* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+// put(at, lanes): kLanes outputs of one input of weight (n_out, n_in), for place `at` of one panel;
+// zeros past n_out.
 template <class Put>
-RBMX_INLINE void rows_to_panels(const PanelShape& s, const float* weight, const Member& member,
-                                Put&& put) {
-  const Range panels = member.split(s.n_panels);
-  for (std::int64_t out = panels.begin * s.width; out < smaller(panels.end * s.width, s.n_out);
-       out += kLanes) {
+RBMX_INLINE void rows_to_panel(const PanelShape& s, const float* weight, std::int64_t panel,
+                               Put&& put) {
+  const std::int64_t first = panel * s.width, last = smaller(first + s.width, s.n_out);
+  for (std::int64_t out = first; out < last; out += kLanes) {
     const std::int64_t outs = smaller(kLanes, s.n_out - out);
-    const std::int64_t column = s.panel_at(out / s.width) + out % s.width;
     for (std::int64_t in = 0; in < s.n_in; in += kLanes) {
       const std::int64_t ins = smaller(kLanes, s.n_in - in);
       float tile[kLanes * kLanes] = {}, turned[kLanes * kLanes];
@@ -44,8 +46,19 @@ RBMX_INLINE void rows_to_panels(const PanelShape& s, const float* weight, const 
       }
       transpose_tile(tile, kLanes, turned, kLanes);
       for (std::int64_t c = 0; c < ins; ++c)
-        put(column + (in + c) * s.width, load<Floats>(turned + c * kLanes));
+        put((in + c) * s.width + out - first, load<Floats>(turned + c * kLanes));
     }
+  }
+}
+
+// The same for all panels, each member its own.
+template <class Put>
+RBMX_INLINE void rows_to_panels(const PanelShape& s, const float* weight, const Member& member,
+                                Put&& put) {
+  const Range panels = member.split(s.n_panels);
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    rows_to_panel(s, weight, panel,
+                  [&](std::int64_t at, Floats lanes) { put(s.panel_at(panel) + at, lanes); });
   }
 }
 
@@ -75,14 +88,13 @@ static inline void load_panels(const PanelShape& s, const float* weight, float* 
                  [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
 }
 
-// from, in panels whose padded_in is a multiple of kLanes -> weight (n_out, n_in)
-static inline void panels_to_rows(const PanelShape& s, const float* from, float* weight,
-                                  const Member& member) {
-  const Range panels = member.split(s.n_panels);
-  for (std::int64_t out = panels.begin * s.width; out < smaller(panels.end * s.width, s.n_out);
-       out += kLanes) {
+// One panel, with room for a multiple of kLanes inputs -> its rows of weight (n_out, n_in)
+static inline void panel_to_rows(const PanelShape& s, const float* from, std::int64_t panel,
+                                 float* weight) {
+  const std::int64_t first = panel * s.width, last = smaller(first + s.width, s.n_out);
+  for (std::int64_t out = first; out < last; out += kLanes) {
     const std::int64_t outs = smaller(kLanes, s.n_out - out);
-    const float* column = from + s.panel_at(out / s.width) + out % s.width;
+    const float* column = from + out - first;
     for (std::int64_t in = 0; in < s.n_in; in += kLanes) {
       float turned[kLanes * kLanes];
       transpose_tile(column + in * s.width, s.width, turned, kLanes);
@@ -92,6 +104,14 @@ static inline void panels_to_rows(const PanelShape& s, const float* from, float*
       }
     }
   }
+}
+
+// from, in panels whose padded_in is a multiple of kLanes -> weight (n_out, n_in)
+static inline void panels_to_rows(const PanelShape& s, const float* from, float* weight,
+                                  const Member& member) {
+  const Range panels = member.split(s.n_panels);
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel)
+    panel_to_rows(s, from + s.panel_at(panel), panel, weight);
 }
 
 }  // namespace RBMX_ISA

@@ -58,9 +58,9 @@ bool diverged(const DenseBatch& t, const Member& member) {
 
 void load_state(const DenseBatch& t, const Parameters& p, const TrainingState& state,
                 const Member& member) {
+  load_moments(t.up, state, t.moments, t.up.values, member);
   load_panels(t.up, p.weight, t.up.values, member);
   load_columns(t.down, p.weight, member);
-  load_moments(t.up, state, t.moments, member);
   if (member.index != 0) return;
   for (std::int64_t row = 0; row < state.n_real_chains; ++row)
     copy(state.real_chains + row * p.n_hidden, p.n_hidden, t.chain.values + row * t.chain.pitch);
@@ -71,7 +71,7 @@ void load_state(const DenseBatch& t, const Parameters& p, const TrainingState& s
 void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& state,
                  const Member& member) {
   panels_to_rows(t.up, t.up.values, p.weight, member);
-  store_moments(t.up, t.moments, state, member);
+  store_moments(t.up, t.moments, state, t.up.values, member);
   if (member.index != 0) return;
   for (std::int64_t row = 0; row < state.n_real_chains; ++row)
     copy(t.chain.values + row * t.chain.pitch, p.n_hidden, state.real_chains + row * p.n_hidden);
@@ -118,7 +118,7 @@ TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
       if (lost || stop) break;
     }
     member.wait();
-    if (outcome != Outcome::diverged) store_state(t, parameters, state, member);
+    store_state(t, parameters, state, member);
   });
   return {outcome, batches_done};
 }

@@ -52,7 +52,6 @@ TrainingReport train_minibatches(Team& team, Parameters parameters, const Bits& 
       if (lost || t.stop) break;
     }
     member.wait();
-    if (outcome == Outcome::diverged) return;  // the caller's parameters stay as they came
     store(t, parameters, state, member);
   });
   return {outcome, batches_done};

@@ -114,7 +114,6 @@ TrainingReport train(Parameters parameters, const Bits& data, const TrainingPlan
   }
 
   if (persistent) state.chains.words[0] = bits_of(hidden);
-  if (outcome == Outcome::diverged) return {outcome, row};  // the caller's parameters stay
   for (std::int64_t j = 0; j < n_hidden; ++j) {
     for (std::int64_t i = 0; i < n_visible; ++i)
       parameters.weight[j * n_visible + i] = up.weight[i][j];

@@ -97,7 +97,6 @@ TrainingReport train_up_down(Team& team, const UpDownStack& given, const Bits& d
       if (lost || s.top.stop) break;
     }
     member.wait();
-    if (outcome == Outcome::diverged) return;  // the caller's parameters stay as they came
     store(s, given, state, member);
   });
   return {outcome, batches_done};

@@ -78,6 +78,12 @@ static inline void cut_batch(Chunks& chunks, std::int64_t rows, std::int64_t cha
   }
 }
 
+// Of batches of up to `rows` rows; chains: persistent ones, 0 for CD.
+RBMX_INLINE std::int64_t most_chunks(std::int64_t rows, std::int64_t chains) {
+  const auto chunks = [](std::int64_t n) { return (n + kChunkRows - 1) / kChunkRows; };
+  return chunks(rows) + chunks(chains);
+}
+
 // entries[(chunk * units + unit) * kListRoom + n]: byte offsets into the table of that chunk
 struct UnitLists {
   std::uint16_t* entries;

@@ -26,7 +26,7 @@ RBMX_INLINE Rates rates_for(const Update& update, std::int64_t divisor, std::uin
 
 struct Training {
   Minibatch m;
-  float* weight;  // the master weights, (panels, padded n_visible, width) of the way up
+  TurnedRows weight;  // the caller's, in the panels of the way up
   ParameterMoments moments;
   Centring centring;
   GradientScratch* scratch;  // per member
@@ -48,7 +48,7 @@ static inline Training make_training(Arena& arena, const Parameters& p, const Tr
                                      double offset_rate, int threads) {
   Training t;
   t.m = make_minibatch(arena, p, rows, state.chains.rows, gibbs_steps, threads);
-  t.weight = arena.take<float>(t.m.up.size());
+  t.weight = make_turned(arena, t.m.up, p.weight);
   t.moments = make_moments(arena, state, t.m.up, t.m.down);
   t.centring = make_centring(arena, t.m, state, offset_rate);
   make_scratch(arena, t, threads);
@@ -56,29 +56,46 @@ static inline Training make_training(Arena& arena, const Parameters& p, const Tr
   return t;
 }
 
-// The weights a call begins with, each member those that it loaded.
-static inline void watch_loaded(const Training& t, const Member& member) {
-  const std::int64_t panel_size = t.m.up.padded_in * t.m.up.width;
-  const Range panels = member.split(t.m.up.n_panels);
+// Memory of the rounded weights while they hold none.
+RBMX_INLINE float* scratch_of(const Projection& up) { return reinterpret_cast<float*>(up.values); }
+
+// The caller's weights and moments become panels, from which `up` is filled; nothing else may read
+// the caller's arrays from here on. The watches begin with what each member loaded.
+static inline void turn_weights(const Training& t, const TrainingState& state,
+                                const Member& member) {
+  const Projection& up = t.m.up;
+  load_moments(up, state, t.moments, scratch_of(up), member);
+  turn(t.weight, up, scratch_of(up), member);
+  const Range panels = member.split(up.n_panels);
   Ints largest{};
-  for (std::int64_t at = panels.begin * panel_size; at < panels.end * panel_size; at += kLanes)
-    largest = larger(largest, load<Ints>(t.weight + at) & 0x7FFFFFFF);
+  for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const float* weight = t.weight.panel(panel);
+    for (std::int64_t at = 0; at < up.n_in * up.width; at += kLanes) {
+      const Floats lanes = load<Floats>(weight + at);
+      store(up.panel(panel) + at, round_to_ints(lanes * kWeightOne));
+      largest = larger(largest, (Ints)lanes & 0x7FFFFFFF);
+    }
+  }
   watch_largest(t.watch[member.index], largest);
+}
+
+static inline void turn_weights_back(const Training& t, const TrainingState& state,
+                                     const Member& member) {
+  turn_back(t.weight, t.m.up, scratch_of(t.m.up), member);
+  store_moments(t.m.up, t.moments, state, scratch_of(t.m.up), member);
 }
 
 static inline void load(const Training& t, const Parameters& from, const TrainingState& state,
                         const Member& member) {
-  fill_from_rows(t.m.up, from.weight, from.hidden_bias, member);
   fill_from_columns(t.m.down, from.weight, from.visible_bias, member);
-  load_panels(t.m.up, from.weight, t.weight, member);
-  watch_loaded(t, member);
-  load_moments(t.m.up, state, t.moments, member);
+  fill_bias(t.m.up, from.hidden_bias, member);
+  member.wait();
+  turn_weights(t, state, member);
 }
 
 static inline void store(const Training& t, const Parameters& to, const TrainingState& state,
                          const Member& member) {
-  panels_to_rows(t.m.up, t.weight, to.weight, member);
-  store_moments(t.m.up, t.moments, state, member);
+  turn_weights_back(t, state, member);
   if (member.index != 0) return;
   copy(t.m.up.bias, to.n_hidden, to.hidden_bias);
   copy(t.m.down.bias, to.n_visible, to.visible_bias);
@@ -146,8 +163,8 @@ static void update_panel(const Training& t, std::int64_t panel, std::int64_t row
   const Projection& up = t.m.up;
   const std::int16_t* positive = t.m.positive_means + panel * t.m.max_rows * width;
   const std::int16_t* negative = t.m.negative_means + panel * t.m.max_rows * width;
-  float* weight = t.weight + panel * up.padded_in * width;
-  const Moments moments = t.moments.weight.at(panel * up.padded_in * width);
+  float* weight = t.weight.panel(panel);
+  const Moments moments = t.moments.weight.panel(panel);
   std::int32_t* quantised = up.panel(panel);
   const bool centred = t.centring.visible_offset != nullptr;
   const float* lambda = centred ? t.centring.hidden_units + panel * width : nullptr;
@@ -162,8 +179,7 @@ static void update_panel(const Training& t, std::int64_t panel, std::int64_t row
   for (int i = 0; i < V; ++i) hidden[i] = difference(t.m.chunks, plus[i], minus[i]);
 
   sum_panel<V>(
-      t.m.unit_lists, t.m.chunks, positive, negative, up.padded_in, t.scratch[member.index],
-      skip_idle,
+      t.m.unit_lists, t.m.chunks, positive, negative, up.n_in, t.scratch[member.index], skip_idle,
       [&](std::int64_t unit, const Ints(&from_data)[V], const Ints(&from_samples)[V]) {
         float mu = 0, visible = 0;
         if (centred) {

@@ -23,6 +23,7 @@ class Arena {
   void* take_bytes(std::size_t count, std::size_t size);
   struct Block {
     Block* next;
+    std::size_t bytes;
   };
   Block* blocks_ = nullptr;
 };

@@ -145,6 +145,9 @@ inline constexpr std::int64_t kMaxEnumerated = 40;
 // Products of factors q + p exp(w) stay within exp(+-600): then their logarithm is added up.
 inline constexpr double kProductRange = 600;
 
+// While a call trains, the parameters and moments of its caller are its own: what stands in them is
+// in another order, and no other thread may look. All calls leave them in order, a diverged one as
+// its last minibatch made them (bindings/before.h gives back those from before).
 struct TrainingPlan {
   const std::int64_t* order;  // the rows to visit, in order
   std::int64_t n_rows;        // length of order

@@ -44,7 +44,10 @@ class Callback:
         """Before the first minibatch."""
 
     def on_batches(self, trainer: Trainer, rows_done: int, rows_total: int | None) -> None:
-        """A few times a second, or after each minibatch of the loop in Python: rows done, of how many if known."""
+        """A few times a second, or after each minibatch of the loop in Python: rows done, of how many if known.
+
+        The parameters are in the hands of the run, in an order of its own: look at them in on_epoch_end.
+        """
 
     def on_epoch_end(self, trainer: Trainer, record: EpochRecord) -> None:
         """After each epoch."""

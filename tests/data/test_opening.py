@@ -114,6 +114,12 @@ def test_every_source_gives_the_same_rows_under_the_same_numbers(kind: str, tmp_
             dataset.read_block(dataset.n_blocks)
 
 
+def test_packed_bits_are_not_copied() -> None:
+    bits = PackedBits.pack(VALUES)
+    whole = open_source(bits).load()
+    assert isinstance(whole, PackedBits) and np.shares_memory(whole.words, bits.words)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "csr", "npy", "idx.gz", "csv", "csv.gz", "function"])
 def test_samples_are_the_same_from_every_source(kind: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"label": None} if "csv" in kind else {}

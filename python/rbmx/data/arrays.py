@@ -34,8 +34,8 @@ class PackedSource(IndexedSource):
 
     def __init__(self, bits: PackedBits, *, name: str = "data") -> None:
         super().__init__(name, len(bits), bits.n_units)
-        self._bits = bits
+        self.bits = bits
 
     def read_rows(self, start: int, stop: int) -> PackedBits:
         """A view of rows start to stop."""
-        return self._bits[start:stop]
+        return self.bits[start:stop]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmx.bits import PackedBits
+from rbmx.data.arrays import PackedSource
 from rbmx.data.encoding import Encoded, Encoding, Kind
 from rbmx.data.row_labels import RowLabels
 from rbmx.data.shards import ShardSource
@@ -153,7 +154,11 @@ class Dataset:
         return self.load_labelled().values
 
     def load_labelled(self) -> EncodedBlock:
-        """All rows in memory, with their labels where the source has them."""
+        """All rows in memory, with their labels where the source has them; packed bits are shared, not copied."""
+        if isinstance(self.source, PackedSource):
+            for _ in self.encoded_blocks():  # which checks them
+                pass
+            return EncodedBlock(0, self.source.bits, None)
         labels: list[NDArray[np.int64] | None] = []
         if self.n_rows is None:
             parts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,11 @@ __all__ = [
     "reconstruction_and_energy",
 ]
 
+SomeRows = TypeVar("SomeRows", PackedBits, Float32s, Rows)
 BIAS_ROWS = 100_000
 VALIDATION_ROWS = 10_000
 MONITOR_STEPS = 10
+VALUES_TOGETHER = 1 << 18  # of a step over many rows: float32 arrays of 1 MiB
 
 
 def log_odds(blocks: Iterable[Rows]) -> Float32s:
@@ -51,9 +54,14 @@ def _column_sums(blocks: Iterable[Rows]) -> tuple[NDArray[np.float64], NDArray[n
     """The sum of each column's known values, and how many there are."""
     sums, known, rows = np.zeros(1), np.zeros(1), 0
     for block in blocks:
-        part = as_array(block[: BIAS_ROWS - rows])
-        sums = sums + np.nansum(part, axis=0, dtype=np.float64)
-        known = known + (~np.isnan(part)).sum(axis=0)
+        part = block[: BIAS_ROWS - rows]
+        if isinstance(part, PackedBits):
+            for few in _in_parts(part, part.n_units):
+                sums = sums + few.unpack().sum(axis=0, dtype=np.int64)
+            known = known + len(part)
+        else:
+            sums = sums + np.nansum(part, axis=0, dtype=np.float64)
+            known = known + (~np.isnan(part)).sum(axis=0)
         rows += len(part)
         if rows == BIAS_ROWS:
             break
@@ -89,8 +97,16 @@ def reconstruction_and_energy(backend: Backend, params: RBMParams, rows: Rows) -
 
     Rows with missing entries are completed by a clamped chain first, and the difference is that of the observed ones.
     """
-    values = as_array(rows)
-    whole = complete(backend, params, values, MONITOR_STEPS, Key(0)) if has_missing(rows) else rows
-    error = values - backend.reconstruct(params, whole)
-    energy = backend.free_energy(params, whole)
-    return float(np.nanmean(error * error, dtype=np.float64)), float(np.mean(energy))
+    whole = complete(backend, params, as_array(rows), MONITOR_STEPS, Key(0)) if has_missing(rows) else rows
+    widest, squares, known = max(params.weight.shape), 0.0, 0
+    for few, few_whole in zip(_in_parts(rows, widest), _in_parts(whole, widest), strict=True):
+        error = as_array(few) - backend.reconstruct(params, few_whole)
+        squares += float(np.nansum(error * error, dtype=np.float64))
+        known += error.size - int(np.isnan(error).sum())
+    return squares / known if known else float("nan"), float(np.mean(backend.free_energy(params, whole)))
+
+
+def _in_parts(rows: SomeRows, widest: int) -> Iterator[SomeRows]:
+    """The rows in turn, so many together that an array of `widest` values for each stays small."""
+    together = max(1, VALUES_TOGETHER // widest)
+    return (rows[start : start + together] for start in range(0, len(rows), together))

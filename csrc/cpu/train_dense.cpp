@@ -2,6 +2,7 @@
 //   pre = v W^T + c, pre = h W + b, gradient = p0^T v0 / n - p1^T v1 / n_chains
 // Canonical products leave the same bytes for any threads, processor and choice of lists.
 // data: (rows, n_visible)   weight: (n_hidden, n_visible)
+#include "cpu/batches.h"
 #include "cpu/dense_steps.h"
 #include "cpu/table.h"
 
@@ -68,12 +69,13 @@ void load_state(const DenseBatch& t, const Parameters& p, const TrainingState& s
   copy(p.visible_bias, p.n_visible, t.down.bias);
 }
 
-void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& state,
+// chains: also those that real-valued units have
+void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& state, bool chains,
                  const Member& member) {
   panels_to_rows(t.up, t.up.values, p.weight, member);
   store_moments(t.up, t.moments, state, t.up.values, member);
   if (member.index != 0) return;
-  for (std::int64_t row = 0; row < state.n_real_chains; ++row)
+  for (std::int64_t row = 0; chains && row < state.n_real_chains; ++row)
     copy(t.chain.values + row * t.chain.pitch, p.n_hidden, state.real_chains + row * p.n_hidden);
   copy(t.up.bias, p.n_hidden, p.hidden_bias);
   copy(t.down.bias, p.n_visible, p.visible_bias);
@@ -83,44 +85,31 @@ void store_state(const DenseBatch& t, const Parameters& p, const TrainingState& 
 
 TrainingReport train_dense(Team& team, Parameters parameters, const Reals& data,
                            const TrainingPlan& plan, TrainingState& state, Product product) {
-  const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
-  if (n_batches == 0) return {Outcome::done, 0};
+  if (plan.n_rows == 0) return {Outcome::done, 0};
   const bool persistent = n_chains(state) > 0;
   const bool listed = product == Product::canonical && mostly_zero(data, plan);
   Arena arena;
-  const DenseBatch t =
-      make_dense_batch(arena, parameters, state, smaller(plan.batch_size, plan.n_rows), listed,
-                       product, team.size());
+  const DenseBatch t = make_dense_batch(arena, parameters, state, rows_of_batch(plan, 0), listed,
+                                        product, team.size());
   const SerialBlas serial;
-  std::int64_t batches_done = 0;
-  bool stop = false;
-  Outcome outcome = Outcome::done;
+  Run run;
 
   team.run([&](const Member& member) {
-    load_state(t, parameters, state, member);
-    for (std::int64_t batch = 0; batch < n_batches; ++batch) {
-      const std::int64_t first = batch * plan.batch_size,
-                         rows = smaller(plan.batch_size, plan.n_rows - first);
+    const auto learn = [&](std::int64_t batch) {
+      const std::int64_t rows = rows_of_batch(plan, batch);
       const std::int64_t chains = persistent ? n_chains(state) : rows;
-      take_data(t, data, plan.order + first, rows, member);
+      take_data(t, data, order_of_batch(plan, batch), rows, member);
       member.wait();
       run_chain(t, rows, chains, persistent, plan.gibbs_steps,
-                {plan.key, 0, plan.first_step + static_cast<std::uint32_t>(batch)}, member);
+                {plan.key, 0, step_of_batch(plan, batch)}, member);
       update(t, {t.data_units, t.positive_means, rows}, {t.sample_units, t.negative_means, chains},
              rates_for(plan.update, rows, chains, update_number(plan, batch)), member);
-      if (member.index == 0) stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
-      member.wait();
-      const bool lost = diverged(t, member);
-      if (member.index == 0) {
-        batches_done = batch + 1;
-        outcome = lost ? Outcome::diverged : stop ? Outcome::interrupted : Outcome::done;
-      }
-      if (lost || stop) break;
-    }
-    member.wait();
-    store_state(t, parameters, state, member);
+    };
+    load_state(t, parameters, state, member);
+    run_batches(plan, run, member, learn, [&] { return diverged(t, member); });
+    store_state(t, parameters, state, run.report.outcome != Outcome::diverged, member);
   });
-  return {outcome, batches_done};
+  return run.report;
 }
 
 }  // namespace RBMX_ISA

@@ -4,7 +4,8 @@
 //   sleep   goes down, each layer's states drawn by the weights of its way down
 //   learn   each way by the delta rule (delta_rule.h) from the states that the other one drew:
 //           down from wake states, up from sleep states
-// A minibatch is read top to bottom in the loop at the end.
+// A minibatch is read top to bottom in learn_batch below.
+#include "cpu/batches.h"
 #include "cpu/table.h"
 #include "cpu/up_down_stack.h"
 
@@ -49,28 +50,22 @@ bool diverged(const Stack& s, const Member& member) {
 
 TrainingReport train_up_down(Team& team, const UpDownStack& given, const Bits& data,
                              const TrainingPlan& plan, TrainingState& state) {
-  const std::int64_t n_batches = (plan.n_rows + plan.batch_size - 1) / plan.batch_size;
-  if (n_batches == 0) return {Outcome::done, 0};
+  if (plan.n_rows == 0) return {Outcome::done, 0};
   const bool persistent = state.chains.words != nullptr;
 
   Arena arena;
-  Stack s = make_stack(arena, given, state, smaller(plan.batch_size, plan.n_rows), plan.gibbs_steps,
-                       team.size());
+  Stack s = make_stack(arena, given, state, rows_of_batch(plan, 0), plan.gibbs_steps, team.size());
   const MutableBits chain = persistent ? state.chains : s.top.m.hidden;
-  std::int64_t batches_done = 0;
-  Outcome outcome = Outcome::done;
+  Run run;
 
   team.run([&](const Member& member) {
-    load(s, given, state, member);
-    const auto rows_of_batch = [&](std::int64_t batch) {
-      return smaller(plan.batch_size, plan.n_rows - batch * plan.batch_size);
+    const auto gather_batch = [&](std::int64_t batch) {
+      gather(s, data, order_of_batch(plan, batch), rows_of_batch(plan, batch), member);
     };
-    gather(s, data, plan.order, rows_of_batch(0), member);
-    member.wait();
-    for (std::int64_t batch = 0; batch < n_batches; ++batch) {
-      const std::int64_t rows = rows_of_batch(batch);
+    const auto learn_batch = [&](std::int64_t batch) {
+      const std::int64_t rows = rows_of_batch(plan, batch);
       const std::int64_t n_chains = persistent ? state.chains.rows : rows;
-      const std::uint32_t step = plan.first_step + static_cast<std::uint32_t>(batch);
+      const std::uint32_t step = step_of_batch(plan, batch);
       if (member.index == 0) {
         cut_batch(s.top.m.chunks, rows, n_chains);
         for (std::int64_t i = 0; i < s.n_layers; ++i) {
@@ -83,23 +78,15 @@ TrainingReport train_up_down(Team& team, const UpDownStack& given, const Bits& d
                 member);
       sleep(s, n_chains, step, member);
       learn(s, rows, n_chains, plan.update, update_number(plan, batch), member);
-      if (batch + 1 < n_batches) {
-        gather(s, data, plan.order + (batch + 1) * plan.batch_size, rows_of_batch(batch + 1),
-               member);
-      }
-      if (member.index == 0) s.top.stop = !plan.monitor.keep_going(plan.monitor.context, batch + 1);
-      member.wait();
-      const bool lost = diverged(s, member);
-      if (member.index == 0) {
-        batches_done = batch + 1;
-        outcome = lost ? Outcome::diverged : s.top.stop ? Outcome::interrupted : Outcome::done;
-      }
-      if (lost || s.top.stop) break;
-    }
+      if (batch + 1 < count_batches(plan)) gather_batch(batch + 1);
+    };
+    load(s, given, state, member);
+    gather_batch(0);
     member.wait();
+    run_batches(plan, run, member, learn_batch, [&] { return diverged(s, member); });
     store(s, given, state, member);
   });
-  return {outcome, batches_done};
+  return run.report;
 }
 
 }  // namespace RBMX_ISA

@@ -31,7 +31,6 @@ struct Training {
   Centring centring;
   GradientScratch* scratch;  // per member
   Watch* watch;              // per member
-  bool stop;
 };
 
 // What each member has for itself.
@@ -52,7 +51,6 @@ static inline Training make_training(Arena& arena, const Parameters& p, const Tr
   t.moments = make_moments(arena, state, t.m.up, t.m.down);
   t.centring = make_centring(arena, t.m, state, offset_rate);
   make_scratch(arena, t, threads);
-  t.stop = false;
   return t;
 }
 

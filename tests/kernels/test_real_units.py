@@ -208,15 +208,16 @@ def test_the_bit_kernels_refuse_units_that_are_no_bits() -> None:
         NATIVE.train(relu, rows_of(relu, "visible", 5), Batches(np.arange(5), 5, 1, Update(0.1), KEY, 0), state)
 
 
-def test_a_diverging_run_leaves_parameters() -> None:
+def test_a_diverging_run_leaves_parameters_and_chains() -> None:
     params = build("gaussian", "relu", 5, 4)
-    before = params.copy()
-    state = State(chains=rows_of(params, "hidden", 6))
+    before, chains = params.copy(), rows_of(params, "hidden", 6)
+    state = State(chains=chains.copy())
     data = np.full((40, 5), 1e4, np.float32)
     outcome = backend_for(params).train(params, data, Batches(np.arange(40), 10, 1, Update(10.0), KEY, 0), state)
     assert outcome.name == "diverged"
     for name in params.names:
         np.testing.assert_array_equal(getattr(params, name), getattr(before, name))
+    np.testing.assert_array_equal(as_array(state.chains), chains)
 
 
 @pytest.mark.parametrize("mutant", ["the angle's number", "the other tail", "the sign of the input"])

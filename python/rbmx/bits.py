@@ -62,6 +62,10 @@ class PackedBits:
             raise ValueError(f"parts: expected one number of units, got {sorted(widths)}")
         return cls(np.concatenate([part.words for part in parts]), widths.pop())
 
+    def contiguous(self) -> PackedBits:
+        """The same rows one after another in aligned memory: themselves where they lie so already."""
+        return PackedBits(np.require(self.words, requirements=("C", "A")), self.n_units)
+
     def unpack(self) -> NDArray[np.uint8]:
         """The bits as uint8 zeros and ones, (rows, n_units)."""
         octets = np.ascontiguousarray(self.words).astype("<u8", copy=False).view(np.uint8)

@@ -118,6 +118,9 @@ def test_packed_bits_are_not_copied() -> None:
     bits = PackedBits.pack(VALUES)
     whole = open_source(bits).load()
     assert isinstance(whole, PackedBits) and np.shares_memory(whole.words, bits.words)
+    every_other = open_source(bits[::2]).load()
+    assert isinstance(every_other, PackedBits) and every_other.words.flags.c_contiguous
+    np.testing.assert_array_equal(every_other.unpack(), VALUES[::2])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "csr", "npy", "idx.gz", "csv", "csv.gz", "function"])

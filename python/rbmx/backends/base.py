@@ -288,6 +288,7 @@ class Backend(Protocol):
         """Minibatches of contrastive divergence; parameters and state change in place.
 
         A run that diverges leaves parameters and moments as they were; chains and offsets may have moved. While it
-        trains they are not to be read, by `progress` or another thread: a native run has them in an order of its own.
+        trains they are not to be read, by `progress`, another thread or a process that shares or inherits the memory: a
+        native run has them in an order of its own.
         """
         ...

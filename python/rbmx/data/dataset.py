@@ -154,11 +154,11 @@ class Dataset:
         return self.load_labelled().values
 
     def load_labelled(self) -> EncodedBlock:
-        """All rows in memory, with their labels where the source has them; packed bits are shared, not copied."""
+        """All rows in memory, with their labels where the source has them; packed bits without labels are shared."""
         if isinstance(self.source, PackedSource):
             for _ in self.encoded_blocks():  # which checks them
                 pass
-            return EncodedBlock(0, self.source.bits, None)
+            return EncodedBlock(0, self.source.bits.contiguous(), None)
         labels: list[NDArray[np.int64] | None] = []
         if self.n_rows is None:
             parts = []

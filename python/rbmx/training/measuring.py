@@ -56,6 +56,7 @@ def _column_sums(blocks: Iterable[Rows]) -> tuple[NDArray[np.float64], NDArray[n
     for block in blocks:
         part = block[: BIAS_ROWS - rows]
         if isinstance(part, PackedBits):
+            sums = sums + np.zeros(part.n_units)  # also of no rows
             for few in _in_parts(part, part.n_units):
                 sums = sums + few.unpack().sum(axis=0, dtype=np.int64)
             known = known + len(part)
@@ -98,12 +99,13 @@ def reconstruction_and_energy(backend: Backend, params: RBMParams, rows: Rows) -
     Rows with missing entries are completed by a clamped chain first, and the difference is that of the observed ones.
     """
     whole = complete(backend, params, as_array(rows), MONITOR_STEPS, Key(0)) if has_missing(rows) else rows
-    widest, squares, known = max(params.weight.shape), 0.0, 0
+    widest, squares, known, energy = max(params.weight.shape), 0.0, 0, 0.0
     for few, few_whole in zip(_in_parts(rows, widest), _in_parts(whole, widest), strict=True):
         error = as_array(few) - backend.reconstruct(params, few_whole)
         squares += float(np.nansum(error * error, dtype=np.float64))
         known += error.size - int(np.isnan(error).sum())
-    return squares / known if known else float("nan"), float(np.mean(backend.free_energy(params, whole)))
+        energy += float(np.sum(backend.free_energy(params, few_whole)))
+    return squares / known if known else float("nan"), energy / len(rows)
 
 
 def _in_parts(rows: SomeRows, widest: int) -> Iterator[SomeRows]:

@@ -76,7 +76,8 @@ def train(
 
 
 class Trainer:
-    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset.
+    """The run behind rbmx.train; callbacks receive it and may read params, state, config, history, dataset; params and
+    state not in `on_batches`, while a run of minibatches has them.
 
     Args: as of rbmx.train, and
         missing: whether NaN in real values is a missing entry; else it is an error.

@@ -32,7 +32,7 @@ __all__ = ["UpDown"]
 
 
 class UpDown:
-    """One run; callbacks receive it and may read params (the top machine), state, config, history, dataset.
+    """One run; callbacks receive it and may read what those of Trainer may; params is the top machine.
 
     Each minibatch goes up by sampling from the recognition weights (wake), the top machine makes a step of contrastive
     divergence, and what its chain ends at goes down by sampling from the generative weights (sleep). Both ways learn by

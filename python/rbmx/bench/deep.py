@@ -169,7 +169,7 @@ def _few_labels(images: Images, recipe: Recipe) -> list[Outcome]:
     def whole(draw: int, _: int) -> float:
         model = network.classifier(10, seed=draw)
         model.fit(
-            images.train, images.labels, epochs=recipe.epochs(25), batch_size=200, lr=0.002, schedule=LinearDecay(0.01),
+            images.train, images.labels, epochs=recipe.epochs(40), batch_size=200, lr=0.002, schedule=LinearDecay(0.01),
             dropout=0.2, input_dropout=0.2, progress=False,
         )  # fmt: skip
         return model.score(images.test, images.test_labels)

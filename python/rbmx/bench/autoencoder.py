@@ -169,9 +169,11 @@ def _mean(runs: Sequence[Run], name: str) -> float:
     return fmean(value for run in runs if (value := getattr(run, name)) is not None)
 
 
-def reduction(size: Size, runs: Sequence[Run], name: str) -> float:
-    """1 - seconds / those of sequential PyTorch, means over seeds."""
-    return 1 - _mean(runs, name) / _mean(size.torch, name)
+def ratio(size: Size, runs: Sequence[Run], name: str) -> float:
+    """Of the mean to that of sequential PyTorch, over the seeds of which these runs have it."""
+    pairs = [(getattr(run, name), getattr(torch, name)) for run, torch in zip(runs, size.torch, strict=True)]
+    known = [pair for pair in pairs if pair[0] is not None]
+    return float(sum(own for own, _ in known) / sum(other for _, other in known))
 
 
 def _rows(size: Size) -> list[dict[str, object]]:
@@ -181,9 +183,8 @@ def _rows(size: Size) -> list[dict[str, object]]:
             continue
         row: dict[str, object] = {"name": f"{size.rows} images, {name}", "runs": [asdict(run) for run in runs]}
         if name != "torch":
-            less = reduction(size, runs, "greedy_seconds")
-            worse = _mean(runs, "greedy_error") / _mean(size.torch, "greedy_error")
-            tuned_worse = _mean(runs, "tuned_error") / _mean(size.torch, "tuned_error")
+            less = 1 - ratio(size, runs, "greedy_seconds")
+            worse, tuned_worse = (ratio(size, runs, error) for error in ("greedy_error", "tuned_error"))
             row |= {"reduction": less, "error_ratio": worse, "tuned_error_ratio": tuned_worse}
             row["within"] = less >= SMALLEST_REDUCTION and max(worse, tuned_worse) <= LARGEST_ERROR
         rows.append(row)
@@ -198,27 +199,26 @@ def _tell(report: Report, sizes: Sequence[Size]) -> None:
 
 
 def _table(sizes: Sequence[Size]) -> str:
-    """A line a contestant; the bound: what (b) would be less if all but PyTorch's backprop took no time."""
+    """A line a contestant, `less` over the seeds it ran; the bound: (b) if all but PyTorch's backprop took no time."""
     head = ["images", "", "(a) s", "less", "published", "error", "(b) s", "less", "error", "of it backprop s", "bound"]
     lines = []
     for size in sizes:
         for name, runs in (("torch", size.torch), ("rbmx", size.rbmx), ("Hadoop", size.hadoop)):
             if not runs:
                 continue
-            both = [run for run in runs if run.tuned_seconds is not None]
-            whole, backprop = _mean(both, "tuned_seconds"), _mean(both, "backprop_seconds")
+            whole, backprop = _mean(runs, "tuned_seconds"), _mean(runs, "backprop_seconds")
             other = name != "torch"
             lines.append(
                 [
                     f"{size.rows:,}",
                     name,
                     f"{_mean(runs, 'greedy_seconds'):.1f}",
-                    f"{reduction(size, runs, 'greedy_seconds'):.0%}" if other else "",
+                    f"{1 - ratio(size, runs, 'greedy_seconds'):.0%}" if other else "",
                     f"{PUBLISHED[size.rows]:.0%}" if name == "Hadoop" and size.rows in PUBLISHED else "",
                     f"{_mean(runs, 'greedy_error'):.2f}",
                     f"{whole:.1f}",
-                    f"{reduction(size, both, 'tuned_seconds'):.0%}" if other else "",
-                    f"{_mean(both, 'tuned_error'):.2f}",
+                    f"{1 - ratio(size, runs, 'tuned_seconds'):.0%}" if other else "",
+                    f"{_mean(runs, 'tuned_error'):.2f}",
                     f"{backprop:.1f}",
                     "" if other else f"{1 - backprop / whole:.0%}",
                 ]

@@ -27,30 +27,35 @@ static inline TurnedRows make_turned(Arena& arena, const PanelShape& s, float* r
   return {rows, arena.take<float>(has_rest ? s.padded_in * s.width : 0), n_whole, s.n_in * s.width};
 }
 
-// Each member its own panels, and before any other use of them. scratch: room for all panels. + 0:
-// a negative zero becomes positive, so that an update of nothing changes no byte.
-static inline void turn(const TurnedRows& t, const PanelShape& s, float* scratch,
-                        const Member& member) {
+// work(p, turned): for each of the member's panels, with the place where it is turned; scratch has
+// room for all panels.
+template <class Work>
+RBMX_INLINE void each_turned(const TurnedRows& t, const PanelShape& s, float* scratch,
+                             const Member& member, Work&& work) {
   if (t.rows == nullptr) return;
   const Range panels = member.split(s.n_panels);
-  for (std::int64_t p = panels.begin; p < panels.end; ++p) {
-    float* to = p < t.n_whole ? scratch + s.panel_at(p) : t.rest;
-    rows_to_panel(s, t.rows, p,
-                  [&](std::int64_t at, Floats lanes) { store(to + at, lanes + 0.0f); });
-    if (p < t.n_whole) copy(to, t.whole, t.panel(p));
-  }
+  for (std::int64_t p = panels.begin; p < panels.end; ++p)
+    work(p, p < t.n_whole ? scratch + s.panel_at(p) : t.rest);
 }
 
-// Likewise, after the last use.
+// Before any other use of the panels. + 0: a negative zero becomes positive, so that an update of
+// nothing changes no byte.
+static inline void turn(const TurnedRows& t, const PanelShape& s, float* scratch,
+                        const Member& member) {
+  each_turned(t, s, scratch, member, [&](std::int64_t p, float* turned) {
+    rows_to_panel(s, t.rows, p,
+                  [&](std::int64_t at, Floats lanes) { store(turned + at, lanes + 0.0f); });
+    if (turned != t.panel(p)) copy(turned, t.whole, t.panel(p));
+  });
+}
+
+// After the last one.
 static inline void turn_back(const TurnedRows& t, const PanelShape& s, float* scratch,
                              const Member& member) {
-  if (t.rows == nullptr) return;
-  const Range panels = member.split(s.n_panels);
-  for (std::int64_t p = panels.begin; p < panels.end; ++p) {
-    float* from = p < t.n_whole ? scratch + s.panel_at(p) : t.rest;
-    if (p < t.n_whole) copy(t.panel(p), t.whole, from);
-    panel_to_rows(s, from, p, t.rows);
-  }
+  each_turned(t, s, scratch, member, [&](std::int64_t p, float* turned) {
+    if (turned != t.panel(p)) copy(t.panel(p), t.whole, turned);
+    panel_to_rows(s, turned, p, t.rows);
+  });
 }
 
 }  // namespace RBMX_ISA
